@@ -1,0 +1,64 @@
+//! The world in one process: a container registry, a transparency log and a timestamp authority,
+//! each on real HTTP on a loopback port of its own.
+//!
+//! For the quickstart, the drills and the tests. What a peer sees on the wire is meant to be what
+//! the real services answer, down to the odd corners that clients have to survive; what happens
+//! behind the wire can be steered: answers are lost, requests refused, tags frozen.
+//!
+//! # Out of scope
+//! Durability (everything lives in memory), TLS, more than one host, and any secret worth keeping:
+//! the keys are made at start and die with the process. Never put a sandbox on a public address.
+
+mod clock;
+pub mod faults;
+pub mod log;
+pub mod registry;
+mod serve;
+#[cfg(test)]
+mod testing;
+pub mod timestamp_authority;
+mod world;
+
+pub use faults::{Fault, Faults};
+pub use log::{LogOptions, SandboxLog};
+pub use registry::{PushedImage, RegistryAuth, RegistryOptions, SandboxRegistry, WebhookTarget};
+pub use timestamp_authority::{SandboxTsa, TsaOptions};
+pub use world::{Ports, World, WorldOptions};
+
+/// Why a part of the sandbox could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The port is taken, or loopback is not available.
+    #[error("could not listen on 127.0.0.1:{port}; choose another port, or 0 for any")]
+    Listen {
+        /// The port that was asked for.
+        port: u16,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The system gave no randomness.
+    #[error("no randomness for a key")]
+    Randomness,
+    /// A certificate could not be made.
+    #[error("could not make the timestamp authority's certificates: {0}")]
+    Certificates(String),
+    /// The log's own key was not accepted.
+    #[error("could not make the log's key: {0}")]
+    LogKey(String),
+}
+
+/// 32 bytes for a new key.
+pub(crate) fn random_seed() -> Result<[u8; 32], SandboxError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|_| SandboxError::Randomness)?;
+    Ok(seed)
+}
+
+/// A random name in the form of a UUID, for events, uploads and requests.
+pub(crate) fn random_id() -> String {
+    let mut bytes = [0u8; 16];
+    // A sandbox without randomness has failed at its keys already; an id only has to be a string.
+    let _ = getrandom::fill(&mut bytes);
+    let text = hex::encode(bytes);
+    format!("{}-{}-{}-{}-{}", &text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..])
+}

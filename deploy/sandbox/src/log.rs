@@ -1,0 +1,227 @@
+//! A transparency log that behaves as Rekor v2 does: entries in, proofs out, everything else as tiles.
+//!
+//! A write is answered when the checkpoint that covers it is out. Duplicates are refused while they
+//! are remembered, which is not for ever.
+
+mod entry;
+mod integrate;
+mod read;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod write;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use ed25519_dalek::SigningKey;
+use ed25519_dalek::pkcs8::EncodePublicKey as _;
+use http::{Method, StatusCode};
+use tlog::{Hash, LogKey};
+
+use crate::SandboxError;
+use crate::faults::{Fault, Faults};
+use crate::random_seed;
+use crate::serve::{Server, TaskGuard};
+
+use integrate::Integrator;
+
+/// How a log is to start.
+#[derive(Clone, Debug)]
+pub struct LogOptions {
+    /// The loopback port; 0 takes any that is free.
+    pub port: u16,
+    /// The log's name: the first line of its checkpoints.
+    pub origin: String,
+    /// How long an entry waits for the checkpoint that covers it.
+    pub interval: Duration,
+    /// How many entries are remembered, so that the same again is refused.
+    pub remembered: usize,
+    /// The Ed25519 key's seed, for a log that starts again as itself; a new key where absent.
+    pub seed: Option<[u8; 32]>,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            origin: "rekor.sandbox.local".to_owned(),
+            interval: Duration::from_millis(20),
+            remembered: 256,
+            seed: None,
+        }
+    }
+}
+
+/// A running log; a clone is another handle on the same one, which ends with the last.
+#[derive(Clone)]
+pub struct SandboxLog {
+    addr: SocketAddr,
+    url: String,
+    key: LogKey,
+    state: Arc<State>,
+    server: Arc<Server>,
+    integrating: Arc<TaskGuard>,
+    faults: Arc<Faults>,
+}
+
+/// What every request sees.
+struct State {
+    integrator: Integrator,
+    key_id: [u8; 32],
+    frozen: AtomicBool,
+}
+
+const ENTRIES_PATH: &str = "/api/v2/log/entries";
+
+impl SandboxLog {
+    /// Starts an empty log.
+    pub async fn start(options: LogOptions) -> Result<Self, SandboxError> {
+        let seed = match options.seed {
+            Some(seed) => seed,
+            None => random_seed()?,
+        };
+        let signing_key = SigningKey::from_bytes(&seed);
+        let spki =
+            signing_key.verifying_key().to_public_key_der().map_err(|error| SandboxError::LogKey(error.to_string()))?;
+        let key = LogKey::from_spki(spki.as_bytes(), Some(&options.origin))
+            .map_err(|error| SandboxError::LogKey(error.to_string()))?;
+        let state = Arc::new(State {
+            key_id: key.key_id(),
+            integrator: Integrator::new(options.origin, signing_key, &key, options.interval, options.remembered),
+            frozen: AtomicBool::new(false),
+        });
+        let faults = Arc::new(Faults::default());
+        let router = Router::new()
+            .route(ENTRIES_PATH, axum::routing::post(write::create))
+            .merge(read::router())
+            .with_state(Arc::clone(&state));
+        let server = Server::start(options.port, |_| router, Arc::clone(&faults)).await?;
+        let integrating = tokio::spawn({
+            let state = Arc::clone(&state);
+            async move { state.integrator.run().await }
+        });
+        Ok(Self {
+            addr: server.addr(),
+            url: format!("http://{}", server.addr()),
+            key,
+            state,
+            server: Arc::new(server),
+            integrating: Arc::new(TaskGuard::new(integrating)),
+            faults,
+        })
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The log's name: the first line of its checkpoints.
+    pub fn origin(&self) -> &str {
+        self.state.integrator.origin()
+    }
+
+    /// Where entries are written.
+    pub fn write_url(&self) -> &str {
+        &self.url
+    }
+
+    /// Where checkpoint and tiles are read.
+    pub fn read_url(&self) -> &str {
+        &self.url
+    }
+
+    /// The log's public key.
+    pub fn key(&self) -> &LogKey {
+        &self.key
+    }
+
+    /// The log's public key, as DER.
+    pub fn public_key_spki(&self) -> &[u8] {
+        self.key.spki()
+    }
+
+    /// The log's public key, as PEM.
+    pub fn public_key_pem(&self) -> String {
+        crate::timestamp_authority::pem("PUBLIC KEY", self.key.spki())
+    }
+
+    /// The log's id in bundles and trusted roots.
+    pub fn key_id(&self) -> [u8; 32] {
+        self.state.key_id
+    }
+
+    /// The newest checkpoint, a signed note.
+    pub fn checkpoint(&self) -> String {
+        self.state.integrator.checkpoint()
+    }
+
+    /// How many entries the newest checkpoint covers.
+    pub fn size(&self) -> u64 {
+        self.state.integrator.size()
+    }
+
+    /// An entry's bytes.
+    pub fn entry(&self, index: u64) -> Option<Vec<u8>> {
+        self.state.integrator.entry(index)
+    }
+
+    /// The consistency proof between two sizes, the later of which has been signed.
+    pub fn consistency(&self, old_size: u64, new_size: u64) -> Option<Vec<Hash>> {
+        self.state.integrator.consistency(old_size, new_size)
+    }
+
+    /// Adds any leaf, past every check, as somebody else's entry would arrive; returns its index
+    /// when it is under a checkpoint.
+    pub async fn append(&self, body: Vec<u8>) -> u64 {
+        self.state.integrator.add(body).await.index
+    }
+
+    /// The next write is carried out in full and gets no answer.
+    pub fn lose_next_answer(&self) {
+        self.faults.plan(Method::POST, ENTRIES_PATH, Fault::LoseAnswer, 1);
+    }
+
+    /// The next write is refused with this status and this `Retry-After`.
+    pub fn refuse_next(&self, status: StatusCode, retry_after: Option<&str>) {
+        let fault = Fault::Refuse { status, retry_after: retry_after.map(str::to_owned) };
+        self.faults.plan(Method::POST, ENTRIES_PATH, fault, 1);
+    }
+
+    /// What else can be made to go wrong here.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// How long an entry waits from now on for the checkpoint that covers it.
+    pub fn set_delay(&self, delay: Duration) {
+        self.state.integrator.set_interval(delay);
+    }
+
+    /// Switches whether writes are refused for good, as a retired shard does.
+    pub fn set_frozen(&self, frozen: bool) {
+        self.state.frozen.store(frozen, Ordering::Relaxed);
+    }
+
+    /// Forgets every entry that duplicates are compared with, as a restart of the log does.
+    pub fn forget_duplicates(&self) {
+        self.state.integrator.forget();
+    }
+
+    /// Closes the listener and every connection; nothing more is integrated.
+    pub fn shutdown(&self) {
+        self.server.stop();
+        self.integrating.stop();
+    }
+}
+
+impl fmt::Debug for SandboxLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SandboxLog").field("addr", &self.addr).field("origin", &self.origin()).finish_non_exhaustive()
+    }
+}

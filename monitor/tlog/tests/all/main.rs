@@ -1,0 +1,7 @@
+//! The floor as its users see it: properties, published vectors, and the fuzz corpus replayed.
+
+mod corpus;
+mod naive;
+mod parsers;
+mod properties;
+mod vectors;

@@ -1,0 +1,169 @@
+//! The simple-signing image: made new, or the one that is there with a layer more.
+
+use serde_json::value::RawValue;
+
+use super::{LegacySignature, MAX_LAYERS, SIGNATURE_ANNOTATION};
+use crate::digest::Digest;
+use crate::json::{self, go_string, raw_fields, write_array, write_object};
+use crate::oci::{Descriptor, Manifest, ManifestError, ManifestKind, media_type};
+
+/// The time that stands where cosign gives none.
+const NO_TIME: &str = "\"0001-01-01T00:00:00Z\"";
+
+/// A simple-signing image, ready to be pushed: payload and config as blobs, then the manifest.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LegacyImage {
+    /// The manifest's exact bytes.
+    pub manifest: Vec<u8>,
+    /// Its media type: that of the image which was there, else OCI's.
+    pub media_type: String,
+    /// The config's exact bytes.
+    pub config: Vec<u8>,
+    /// The new layer's content.
+    pub payload: Vec<u8>,
+    /// Whether there is anything to push: false if this very signature was there already.
+    pub changed: bool,
+}
+
+/// Adds a signature to the simple-signing image of a digest, whose manifest and config are given
+/// if there is one. Layers of others are kept byte for byte, and so is every field of the manifest
+/// and config that does not have to change. A config that is lost, not the manifest's own, or no
+/// image's is made again from the layers.
+pub fn legacy_image(
+    existing: Option<&[u8]>,
+    existing_config: Option<&[u8]>,
+    signature: &LegacySignature,
+) -> Result<LegacyImage, ManifestError> {
+    let layer = signature.layer();
+    let Some(existing) = existing else {
+        return Ok(first(&layer, signature));
+    };
+    let manifest = Manifest::parse(existing, None)?;
+    if manifest.kind != ManifestKind::Image {
+        let found = manifest.media_type;
+        return Err(ManifestError::Occupied { expected: "an image of signatures", found });
+    }
+    let ours = |other: &Descriptor| {
+        other.digest == layer.digest
+            && other.annotations.get(SIGNATURE_ANNOTATION) == layer.annotations.get(SIGNATURE_ANNOTATION)
+    };
+    let mut config = existing_config;
+    // A config that is not the manifest's own says nothing about it.
+    if let (Some(bytes), Some(descriptor)) = (config, &manifest.config)
+        && Digest::of(bytes) != descriptor.digest
+    {
+        config = None;
+    }
+    if manifest.layers.iter().any(ours) {
+        return Ok(LegacyImage {
+            manifest: existing.to_vec(),
+            media_type: manifest.media_type,
+            config: config.unwrap_or_default().to_vec(),
+            payload: signature.payload.clone(),
+            changed: false,
+        });
+    }
+    if manifest.layers.len() >= MAX_LAYERS {
+        return Err(ManifestError::TooMany { field: "layers", max: MAX_LAYERS });
+    }
+    let config = config.and_then(|config| extended_config(config, &layer.digest)).unwrap_or_else(|| {
+        let layers = manifest.layers.iter().map(|layer| layer.digest);
+        new_config(layers.chain([layer.digest]))
+    });
+    let config_type = manifest.config.as_ref().map_or(media_type::IMAGE_CONFIG, |config| &config.media_type);
+    let config_descriptor = Descriptor::of(config_type, config.as_bytes()).to_go_json();
+    let manifest_bytes = replaced(existing, |key, value| match key {
+        "config" => Ok(Some(config_descriptor.clone())),
+        "layers" => appended(value, &layer.to_go_json()).map(Some),
+        _ => Ok(None),
+    })?;
+    Ok(LegacyImage {
+        manifest: manifest_bytes.into_bytes(),
+        media_type: manifest.media_type,
+        config: config.into_bytes(),
+        payload: signature.payload.clone(),
+        changed: true,
+    })
+}
+
+fn first(layer: &Descriptor, signature: &LegacySignature) -> LegacyImage {
+    let config = new_config([layer.digest]);
+    let config_descriptor = Descriptor::of(media_type::IMAGE_CONFIG, config.as_bytes());
+    let manifest = write_object([
+        ("schemaVersion", "2"),
+        ("mediaType", &go_string(media_type::IMAGE_MANIFEST)),
+        ("config", &config_descriptor.to_go_json()),
+        ("layers", &write_array([layer.to_go_json().as_str()])),
+    ]);
+    LegacyImage {
+        manifest: manifest.into_bytes(),
+        media_type: media_type::IMAGE_MANIFEST.to_owned(),
+        config: config.into_bytes(),
+        payload: signature.payload.clone(),
+        changed: true,
+    }
+}
+
+/// The config of an image that is nothing but payloads: go-containerregistry's empty one, with a
+/// history line and a diff id for each. A payload is not compressed, so its diff id is its digest.
+fn new_config(layers: impl IntoIterator<Item = Digest>) -> String {
+    let diff_ids: Vec<_> = layers.into_iter().map(|digest| format!("\"{digest}\"")).collect();
+    let history = vec![history_line(); diff_ids.len()];
+    write_object([
+        ("architecture", "\"\""),
+        ("created", NO_TIME),
+        ("history", &write_array(history.iter().map(String::as_str))),
+        ("os", "\"\""),
+        ("rootfs", &rootfs(diff_ids.iter().map(String::as_str))),
+        ("config", "{}"),
+    ])
+}
+
+fn history_line() -> String {
+    write_object([("created", NO_TIME)])
+}
+
+fn rootfs<'a>(diff_ids: impl IntoIterator<Item = &'a str>) -> String {
+    write_object([("type", "\"layers\""), ("diff_ids", &write_array(diff_ids))])
+}
+
+/// The config with one diff id and one line of history more; `None` if it is not the config of an
+/// image, in which case it tells nobody anything and need not be kept.
+fn extended_config(config: &[u8], layer: &Digest) -> Option<String> {
+    let parsed = json::parse(config).ok()?;
+    if !parsed.get("rootfs")?.get("diff_ids")?.is_array() {
+        return None;
+    }
+    let diff_id = go_string(&layer.to_string());
+    replaced(config, |key, value| match key {
+        "history" => appended(value, &history_line()).map(Some),
+        "rootfs" => replaced(value.get().as_bytes(), |key, value| match key {
+            "diff_ids" => appended(value, &diff_id).map(Some),
+            _ => Ok(None),
+        })
+        .map(Some),
+        _ => Ok(None),
+    })
+    .ok()
+}
+
+/// An object with some of its values replaced and the others as they were.
+fn replaced(
+    object: &[u8],
+    mut replacement: impl FnMut(&str, &RawValue) -> Result<Option<String>, ManifestError>,
+) -> Result<String, ManifestError> {
+    let mut written = Vec::new();
+    let fields = raw_fields(object)?;
+    for (key, value) in &fields {
+        let value = replacement(key, value)?.unwrap_or_else(|| value.get().to_owned());
+        written.push((key.as_str(), value));
+    }
+    Ok(write_object(written.iter().map(|(key, value)| (*key, value.as_str()))))
+}
+
+/// A list with one item more; Go's null is an empty one.
+fn appended(list: &RawValue, item: &str) -> Result<String, ManifestError> {
+    let items: Option<Vec<&RawValue>> = serde_json::from_str(list.get()).map_err(json::JsonError::from)?;
+    let items = items.unwrap_or_default();
+    Ok(write_array(items.iter().map(|item| item.get()).chain([item])))
+}

@@ -1,0 +1,194 @@
+//! Tests of public keys.
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384};
+use ed25519_dalek::Signer as _;
+use p256::ecdsa::signature::hazmat::PrehashSigner as _;
+use proptest::prelude::*;
+
+use super::*;
+
+/// The key in cosign's own sample, and the hint in the bundle beside it.
+const COSIGN_PEM: &str = "-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEOG+9FMty5w7D+uxl44RRTgx7W8/Y
+lGRpZSrJZDg7kw/7DxRtJ/c1E0psGnYcTuIbxHWUMD08SZDZAP7ikGKC3Q==
+-----END PUBLIC KEY-----
+";
+const COSIGN_HINT: &str = "Nka6EHw8JMjHFPTkIHDZDXGgWvF/J800NVCHtdVa5wE=";
+
+fn p256_key() -> (p256::ecdsa::SigningKey, PublicKey) {
+    let signer = p256::ecdsa::SigningKey::from_slice(&[7; 32]).expect("a scalar");
+    let key = spki_of(EC_PUBLIC_KEY, Some(NIST_P256), signer.verifying_key().to_sec1_point(false).as_bytes());
+    (signer, key.expect("a p-256 key"))
+}
+
+fn p384_key() -> (p384::ecdsa::SigningKey, PublicKey) {
+    let signer = p384::ecdsa::SigningKey::from_slice(&[7; 48]).expect("a scalar");
+    let key = spki_of(EC_PUBLIC_KEY, Some(NIST_P384), signer.verifying_key().to_sec1_point(false).as_bytes());
+    (signer, key.expect("a p-384 key"))
+}
+
+fn spki_of(oid: ObjectIdentifier, curve: Option<ObjectIdentifier>, key: &[u8]) -> Result<PublicKey, PublicKeyError> {
+    PublicKey::from_spki(&encoded(oid, curve.as_ref().map(AnyRef::from), key))
+}
+
+fn encoded(oid: ObjectIdentifier, parameters: Option<AnyRef<'_>>, key: &[u8]) -> Vec<u8> {
+    SubjectPublicKeyInfoRef {
+        algorithm: AlgorithmIdentifierRef { oid, parameters },
+        subject_public_key: BitStringRef::from_bytes(key).expect("bits"),
+    }
+    .to_der()
+    .expect("an spki encodes")
+}
+
+#[test]
+fn a_key_of_cosign_reads_and_prints_as_cosign_does() {
+    let key = PublicKey::from_pem(COSIGN_PEM).expect("cosign's key");
+    assert_eq!(key.algorithm(), KeyAlgorithm::EcdsaP256);
+    assert_eq!(key.pem(), COSIGN_PEM);
+    assert_eq!(key.hint(), COSIGN_HINT);
+    assert_eq!(key.fingerprint(), hex::encode(STANDARD.decode(COSIGN_HINT).expect("base64")));
+    assert_eq!(PublicKey::from_pem(&COSIGN_PEM.replace('\n', "\r\n")), Ok(key.clone()));
+    assert_eq!(PublicKey::from_pem(&format!("\n{COSIGN_PEM}\n")), Ok(key));
+}
+
+#[test]
+fn what_is_no_public_key_is_named() {
+    assert_eq!(PublicKey::from_pem("hello"), Err(PublicKeyError::NotPem));
+    let private = COSIGN_PEM.replace("PUBLIC", "PRIVATE");
+    assert_eq!(PublicKey::from_pem(&private), Err(PublicKeyError::WrongLabel("PRIVATE KEY".to_owned())));
+    assert_eq!(PublicKey::from_spki(b""), Err(PublicKeyError::NotSpki));
+    let (_, key) = p256_key();
+    let mut longer = key.spki().to_vec();
+    longer.push(0);
+    assert_eq!(PublicKey::from_spki(&longer), Err(PublicKeyError::NotSpki));
+    // secp256k1, and a point that is not on the curve.
+    let k256 = ObjectIdentifier::new_unwrap("1.3.132.0.10");
+    assert!(matches!(spki_of(EC_PUBLIC_KEY, Some(k256), &[4; 65]), Err(PublicKeyError::Unsupported(_))));
+    assert_eq!(spki_of(EC_PUBLIC_KEY, Some(NIST_P256), &[4; 65]), Err(PublicKeyError::NotSpki));
+    assert_eq!(spki_of(EC_PUBLIC_KEY, None, &[4; 65]), Err(PublicKeyError::NotSpki));
+}
+
+#[test]
+fn a_key_encoded_in_another_way_is_the_same_key() {
+    let (signer, key) = p256_key();
+    let compressed = signer.verifying_key().to_sec1_point(true);
+    assert_eq!(compressed.as_bytes().len(), 33);
+    let same = spki_of(EC_PUBLIC_KEY, Some(NIST_P256), compressed.as_bytes()).expect("compressed");
+    assert_eq!(same, key);
+    assert_eq!(same.fingerprint(), key.fingerprint());
+    assert_eq!(same.spki().len(), 91);
+}
+
+#[test]
+fn ecdsa_signatures_verify_with_any_s_and_have_one_low_s() {
+    let message = b"message";
+    let (signer, key) = p256_key();
+    let digest = HashAlgorithm::Sha256.digest(message);
+    let signature: p256::ecdsa::Signature = signer.sign_prehash(&digest).expect("it signs");
+    let low = signature.normalize_s();
+    let high = p256::ecdsa::Signature::from_scalars(low.r().to_bytes(), (-*low.s()).to_bytes()).expect("negated");
+    assert_ne!(low, high);
+    for one in [low, high] {
+        let der = one.to_der();
+        assert_eq!(key.verify(message, der.as_bytes(), HashAlgorithm::Sha256), Ok(()));
+        assert_eq!(key.low_s(der.as_bytes()), Ok(low.to_der().as_bytes().to_vec()));
+    }
+    let der = low.to_der();
+    let verify = |message: &[u8], signature: &[u8], hash| key.verify(message, signature, hash);
+    assert_eq!(verify(b"another", der.as_bytes(), HashAlgorithm::Sha256), Err(SignatureError::Mismatch));
+    assert_eq!(verify(message, der.as_bytes(), HashAlgorithm::Sha384), Err(SignatureError::Mismatch));
+    assert_eq!(verify(message, &low.to_bytes(), HashAlgorithm::Sha256), Err(SignatureError::Malformed));
+    let mut longer = der.as_bytes().to_vec();
+    longer.push(0);
+    assert_eq!(verify(message, &longer, HashAlgorithm::Sha256), Err(SignatureError::Malformed));
+    assert_eq!(key.low_s(&longer), Err(SignatureError::Malformed));
+}
+
+#[test]
+fn p384_signs_bundles_with_sha384_and_legacy_with_sha256() {
+    let (signer, key) = p384_key();
+    assert_eq!(key.algorithm(), KeyAlgorithm::EcdsaP384);
+    assert_eq!(key.bundle_hash(), HashAlgorithm::Sha384);
+    for hash in [HashAlgorithm::Sha256, HashAlgorithm::Sha384] {
+        let signature: p384::ecdsa::Signature = signer.sign_prehash(&hash.digest(b"message")).expect("it signs");
+        let der = signature.to_der();
+        assert_eq!(key.verify(b"message", der.as_bytes(), hash), Ok(()));
+        let low = key.low_s(der.as_bytes()).expect("well formed");
+        assert_eq!(key.verify(b"message", &low, hash), Ok(()));
+    }
+}
+
+#[test]
+fn ed25519_ignores_the_hash_and_refuses_weak_keys() {
+    let signer = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
+    let key = spki_of(ED25519, None, signer.verifying_key().as_bytes()).expect("an ed25519 key");
+    assert_eq!((key.algorithm(), key.spki().len()), (KeyAlgorithm::Ed25519, 44));
+    let signature = signer.sign(b"message").to_vec();
+    assert_eq!(key.verify(b"message", &signature, HashAlgorithm::Sha256), Ok(()));
+    assert_eq!(key.verify(b"message", &signature, HashAlgorithm::Sha384), Ok(()));
+    assert_eq!(key.verify(b"massage", &signature, HashAlgorithm::Sha256), Err(SignatureError::Mismatch));
+    assert_eq!(key.verify(b"message", &signature[..63], HashAlgorithm::Sha256), Err(SignatureError::Malformed));
+    assert_eq!(key.low_s(&signature), Ok(signature));
+    let mut identity = [0; 32];
+    identity[0] = 1;
+    assert!(matches!(spki_of(ED25519, None, &identity), Err(PublicKeyError::Unsupported(_))));
+}
+
+#[test]
+fn rsa_verifies_with_pkcs1_and_has_one_encoding() {
+    let pair = RsaKeyPair::generate(KeySize::Rsa2048).expect("a key");
+    let pkcs1 = pair.public_key().as_ref();
+    let key = PublicKey::from_spki(&encoded(RSA_ENCRYPTION, Some(AnyRef::NULL), pkcs1)).expect("an rsa key");
+    assert_eq!(key.algorithm(), KeyAlgorithm::Rsa { bits: 2048 });
+    assert_eq!(key.algorithm().as_str(), "rsa-2048");
+    assert_eq!(PublicKey::from_spki(&encoded(RSA_ENCRYPTION, None, pkcs1)), Ok(key.clone()));
+    for (scheme, hash) in [(&RSA_PKCS1_SHA256, HashAlgorithm::Sha256), (&RSA_PKCS1_SHA384, HashAlgorithm::Sha384)] {
+        let mut signature = vec![0; 256];
+        pair.sign(scheme, &SystemRandom::new(), b"message", &mut signature).expect("it signs");
+        assert_eq!(key.verify(b"message", &signature, hash), Ok(()));
+        assert_eq!(key.verify(b"massage", &signature, hash), Err(SignatureError::Mismatch));
+        assert_eq!(key.verify(b"message", &signature[1..], hash), Err(SignatureError::Malformed));
+        assert_eq!(key.low_s(&signature), Ok(signature));
+    }
+    let small = RsaPublicKey {
+        modulus: UintRef::new(&[0xff; 128]).expect("an integer"),
+        exponent: UintRef::new(&[1, 0, 1]).expect("an integer"),
+    };
+    let small = encoded(RSA_ENCRYPTION, Some(AnyRef::NULL), &small.to_der().expect("it encodes"));
+    assert!(matches!(PublicKey::from_spki(&small), Err(PublicKeyError::Unsupported(_))));
+}
+
+#[test]
+fn a_key_is_printed_by_its_fingerprint() {
+    let (_, key) = p256_key();
+    assert_eq!(format!("{key:?}"), format!("PublicKey(ecdsa-p256 {})", key.fingerprint()));
+}
+
+/// Made once: deriving a key is slow without optimisation.
+static KEYS: std::sync::LazyLock<[PublicKey; 2]> = std::sync::LazyLock::new(|| [p256_key().1, p384_key().1]);
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_parsers_panic(bytes: Vec<u8>, text: String) {
+        let _ = PublicKey::from_spki(&bytes);
+        let _ = PublicKey::from_pem(&text);
+        let _ = PublicKey::from_pem(&format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----", STANDARD.encode(&bytes)));
+        for key in KEYS.iter() {
+            let _ = key.verify(b"message", &bytes, HashAlgorithm::Sha256);
+            let _ = key.low_s(&bytes);
+        }
+    }
+
+    #[test]
+    fn one_changed_byte_is_another_key_or_none(at in 0usize..91, to: u8) {
+        let key = &KEYS[0];
+        let mut spki = key.spki().to_vec();
+        let changed = spki[at] != to;
+        spki[at] = to;
+        if let Ok(other) = PublicKey::from_spki(&spki) {
+            prop_assert_eq!(other != *key, changed);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! What a signature is published through: one log, timestamp authorities, and the trust that checks both.
+
+use std::sync::Arc;
+
+use bundle::trust_root::TrustRoot;
+use bundle::verify::Requirements;
+use bundle::{Format, KeyAlgorithm};
+
+use crate::rekor::LogWriter;
+use crate::supported::{Unsupported, check_supported};
+use crate::timestamp::TimestampAuthority;
+
+/// What one identity publishes through. Cheap to clone.
+#[derive(Clone)]
+pub struct Services {
+    /// The log, if signatures are logged at all.
+    pub log: Option<Arc<dyn LogWriter>>,
+    /// Each of these stamps each signature.
+    pub timestamp_authorities: Vec<TimestampAuthority>,
+    /// What a verifier will have: everything that is published has been verified with it.
+    pub trust: Arc<TrustRoot>,
+    /// Whether legacy signatures may be published without the proof of a Rekor v2 log, which they cannot carry.
+    pub legacy_without_proof: bool,
+}
+
+impl Services {
+    /// Whether signatures of such a key in this format can be published and verified. Ask before anything is signed.
+    pub fn check(&self, algorithm: KeyAlgorithm, format: Format) -> Result<(), Unsupported> {
+        let version = self.log.as_ref().map(|log| log.version());
+        check_supported(algorithm, format, version, self.legacy_without_proof)
+    }
+
+    /// What the finished material must prove by itself.
+    pub(crate) fn requirements(&self, format: Format) -> Requirements {
+        let carried = match (&self.log, format) {
+            (None, _) => false,
+            (Some(_), Format::Bundle) => true,
+            (Some(log), Format::Legacy) => log.version() == 1,
+        };
+        Requirements { log: carried, timestamp: !self.timestamp_authorities.is_empty() }
+    }
+}
+
+impl std::fmt::Debug for Services {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Services")
+            .field("log", &self.log.as_ref().map(|log| log.origin().to_owned()))
+            .field("timestamp_authorities", &self.timestamp_authorities)
+            .field("legacy_without_proof", &self.legacy_without_proof)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,242 @@
+//! The subcommands and their flags. Exit codes: 0 clean, 1 a failed verification, 2 usage or configuration, 3 could
+//! not look.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Signs every image that is pushed to a registry, so that stock cosign and podman accept it, with the proof in a
+/// transparency log.
+#[derive(Debug, Parser)]
+#[command(name = "sealwatch", version, about, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// How logs are written; by default for a person on a terminal, as JSON otherwise
+    #[arg(long, global = true, value_enum, env = "SEALWATCH_LOG_FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+    /// Which logs are written, for example `info` or `watcher=debug,info`
+    #[arg(long, global = true, env = "SEALWATCH_LOG", default_value = "info")]
+    pub(crate) log: String,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For a person.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run everything in one process: take webhooks, sign, attach
+    Up(ConfigFile),
+    /// Run one role of several processes that share a PostgreSQL store
+    Serve {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// `intake` takes webhooks and holds no key and no registry credential; `worker` signs
+        #[arg(long, value_enum)]
+        role: Role,
+    },
+    /// Show the whole story in one process, with nothing installed: a registry, a log, a push, a signature
+    Demo {
+        /// End after the story; exit 0 only if every step was verified
+        #[arg(long)]
+        exit: bool,
+        /// A registry without the referrers API, as most still are (signatures go to a fallback tag)
+        #[arg(long)]
+        no_referrers_api: bool,
+        /// Where the sandbox keeps its key, trusted root and database; by default a new temporary folder
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// Sign one image by hand, by the same rules and through the same ledger as a push
+    Sign {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// HOST/REPOSITORY:TAG
+        image: String,
+    },
+    /// Verify an image's signatures offline, as `cosign verify` would
+    Verify(Verify),
+    /// Say why an image was signed or not, and print the `cosign verify` lines that accept it
+    Explain {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// HOST/REPOSITORY[:TAG][@DIGEST]
+        image: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Count what is waiting, signed, skipped and parked
+    Status {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send parked work again
+    Retry {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Only this image: HOST/REPOSITORY[@DIGEST]; by default all that is parked
+        image: Option<String>,
+    },
+    /// Look at a configuration without running it
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Make keys, and show their public half
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+    /// Write what a verifier needs: public keys, trusted root, policy files, the exact commands
+    Kit {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// The folder to write into; made if it is not there
+        #[arg(long, value_name = "DIR", default_value = "kit")]
+        out: PathBuf,
+    },
+    /// (not built yet) Look for images that no webhook told us of
+    #[command(hide = true)]
+    Sweep(NotBuilt),
+    /// (not built yet) Sign what was pushed before sealwatch ran
+    #[command(hide = true)]
+    Backfill(NotBuilt),
+    /// (not built yet) List the monitor's findings
+    #[command(hide = true)]
+    Findings(NotBuilt),
+    /// (not built yet) Replay the evidence of a finding
+    #[command(hide = true)]
+    Evidence(NotBuilt),
+    /// (not built yet) Show the logs that are followed
+    #[command(hide = true)]
+    Logs(NotBuilt),
+    /// (not built yet) Stop all signing
+    #[command(hide = true)]
+    Freeze(NotBuilt),
+    /// (not built yet) Sign again after a freeze
+    #[command(hide = true)]
+    Thaw(NotBuilt),
+    /// (not built yet) Attack a sandbox and prove each alarm
+    #[command(hide = true)]
+    Drill(NotBuilt),
+}
+
+/// Whatever was meant for a command that is not built yet.
+#[derive(Debug, Args)]
+pub(crate) struct NotBuilt {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    pub(crate) rest: Vec<String>,
+}
+
+/// The configuration file of a command.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigFile {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE", env = "SEALWATCH_CONFIG", default_value = "sealwatch.toml")]
+    pub(crate) config: PathBuf,
+}
+
+/// One role of several processes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Role {
+    /// Takes webhooks.
+    Intake,
+    /// Signs.
+    Worker,
+    /// (not built yet) Reads logs.
+    #[value(hide = true)]
+    Monitor,
+}
+
+/// `sealwatch verify`.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// HOST/REPOSITORY[:TAG][@DIGEST]
+    pub(crate) image: String,
+    /// The public key (PEM) that must have signed it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// A trusted_root.json with the logs and timestamp authorities to believe
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trusted_root: Option<PathBuf>,
+    /// Which signatures count
+    #[arg(long, value_enum, default_value = "any")]
+    pub(crate) format: FormatChoice,
+    /// Accept a signature that no transparency log vouches for
+    #[arg(long)]
+    pub(crate) insecure_ignore_tlog: bool,
+    /// Require a timestamp (RFC 3161) of a trusted authority
+    #[arg(long)]
+    pub(crate) use_signed_timestamps: bool,
+    /// The registry speaks plain HTTP
+    #[arg(long, visible_alias = "allow-http-registry")]
+    pub(crate) plain_http: bool,
+    /// A PEM file with the registry's private CA
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// A docker config.json with the registry's credentials; by default $DOCKER_CONFIG's or ~/.docker's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) docker_config: Option<PathBuf>,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which signatures count.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum FormatChoice {
+    /// Either.
+    Any,
+    /// The Sigstore bundle.
+    Bundle,
+    /// The `.sig` tag.
+    Legacy,
+}
+
+/// `sealwatch config …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Check a file, all that it names, and say what it means
+    Check {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Only the file itself, not the keys, secrets and trust material that it names
+        #[arg(long)]
+        file_only: bool,
+    },
+}
+
+/// `sealwatch key …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make a P-256 key pair in cosign's format: PREFIX.key (encrypted) and PREFIX.pub
+    Create {
+        /// What the two files are called
+        #[arg(long, value_name = "PREFIX", default_value = "sealwatch")]
+        output_key_prefix: PathBuf,
+        /// A file with the password; else COSIGN_PASSWORD
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+    /// Print the public half of a key file as PEM
+    Public {
+        /// The key file
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// A file with the password; else COSIGN_PASSWORD
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+}

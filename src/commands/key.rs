@@ -1,0 +1,68 @@
+//! `key create` and `key public`.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use secrecy::SecretString;
+use signer::key::KeyBackend as _;
+
+use super::CLEAN;
+use crate::say;
+
+/// Makes a key pair in cosign's format, and overwrites nothing.
+pub(crate) fn create(prefix: &Path, password_file: Option<&Path>) -> anyhow::Result<u8> {
+    let Some(password) = password(password_file)? else {
+        bail!("a password is needed to encrypt the key: give --password-file FILE or set COSIGN_PASSWORD (it may be empty)");
+    };
+    let pair = signer::key::file::generate(&password)?;
+    let private = with_extension(prefix, "key");
+    let public = with_extension(prefix, "pub");
+    if public.exists() {
+        bail!("{} is already there: choose another --output-key-prefix", public.display());
+    }
+    write_new(&private, 0o600, &pair.private_pem)?;
+    write_new(&public, 0o644, &pair.public_pem)?;
+    say!("private key: {} (encrypted, readable by you alone)", private.display());
+    say!("public key:  {}", public.display());
+    Ok(CLEAN)
+}
+
+/// Prints the public half as PEM.
+pub(crate) fn public(key: &Path, password_file: Option<&Path>) -> anyhow::Result<u8> {
+    let pem = std::fs::read(key).with_context(|| format!("key file {}", key.display()))?;
+    let key = signer::key::file::load(&pem, password(password_file)?.as_ref()).with_context(|| format!("key file {}", key.display()))?;
+    say!("{}", key.public_key().pem().trim_end());
+    Ok(CLEAN)
+}
+
+fn with_extension(prefix: &Path, extension: &str) -> PathBuf {
+    let mut name = prefix.as_os_str().to_owned();
+    name.push(".");
+    name.push(extension);
+    PathBuf::from(name)
+}
+
+fn write_new(path: &Path, mode: u32, text: &str) -> anyhow::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .with_context(|| format!("{} cannot be made (an existing file is never overwritten)", path.display()))?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    Ok(())
+}
+
+fn password(file: Option<&Path>) -> anyhow::Result<Option<SecretString>> {
+    match file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| format!("password file {}", path.display()))?;
+            Ok(Some(SecretString::from(text.trim_end_matches(['\n', '\r']).to_owned())))
+        }
+        None => Ok(std::env::var("COSIGN_PASSWORD").ok().map(SecretString::from)),
+    }
+}

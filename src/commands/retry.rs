@@ -1,0 +1,23 @@
+//! `retry`: what was parked is sent again.
+
+use anyhow::Context as _;
+use bundle::ImageLocator;
+use store::ParkedFilter;
+
+use super::CLEAN;
+use crate::config::Config;
+use crate::{rooms, say};
+
+/// Sends parked work again: all of it, or one image's.
+pub(crate) async fn retry(config: &Config, image: Option<&str>) -> anyhow::Result<u8> {
+    let filter = match image {
+        None => ParkedFilter::default(),
+        Some(text) => {
+            let image: ImageLocator = text.parse().with_context(|| format!("{text:?} is not an image"))?;
+            ParkedFilter { registry: Some(image.name.registry), repository: Some(image.name.repository), digest: image.digest }
+        }
+    };
+    let sent = rooms::store_beside(config).await?.retry_parked(&filter).await?;
+    say!("{sent} sent again");
+    Ok(CLEAN)
+}

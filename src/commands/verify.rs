@@ -1,0 +1,166 @@
+//! `verify`: what the registry holds for an image, judged offline by the same code that checks our own signatures.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use bundle::sigstore_bundle::Bundle;
+use bundle::trust_root::TrustRoot;
+use bundle::verify::{Requirements, Verified, verify_bundle, verify_legacy};
+use bundle::{Digest, ImageLocator, PublicKey};
+use serde_json::json;
+use watcher::registry::{Auth, Registry, RegistryConfig};
+
+use super::{CLEAN, FAILED};
+use crate::cli::{FormatChoice, Verify};
+use crate::{rooms, say};
+
+/// One signature, judged.
+struct Judged {
+    format: &'static str,
+    verdict: Result<Verified, String>,
+}
+
+/// Verifies, says what was found, and fails unless one signature is good.
+pub(crate) async fn verify(request: &Verify) -> anyhow::Result<u8> {
+    let image: ImageLocator = request.image.parse().with_context(|| format!("{:?} is not an image", request.image))?;
+    let key = rooms::public_key(&request.key)?;
+    let trust = match &request.trusted_root {
+        Some(file) => {
+            let bytes = std::fs::read(file).with_context(|| format!("trusted root {}", file.display()))?;
+            TrustRoot::parse(&bytes).with_context(|| format!("trusted root {}", file.display()))?
+        }
+        None if request.insecure_ignore_tlog && !request.use_signed_timestamps => TrustRoot::empty(),
+        None => bail!("--trusted-root FILE is needed to check the log (`sealwatch kit` writes one); or say --insecure-ignore-tlog"),
+    };
+    let registry = registry(request, &image)?;
+    let digest = resolve(&registry, &image).await?;
+    let requirements = Requirements { log: !request.insecure_ignore_tlog, timestamp: request.use_signed_timestamps };
+    let judged = judge(&registry, &image, &digest, &key, &trust, &requirements, request.format).await?;
+    Ok(report(request, &digest, &judged))
+}
+
+fn registry(request: &Verify, image: &ImageLocator) -> anyhow::Result<Registry> {
+    let auth = match docker_config(request.docker_config.clone()) {
+        Some(path) => Auth::DockerConfig(path),
+        None => Auth::Anonymous,
+    };
+    let ca_pem = match &request.ca_file {
+        Some(path) => Some(std::fs::read(path).with_context(|| format!("--ca-file {}", path.display()))?),
+        None => None,
+    };
+    let config = RegistryConfig {
+        host: image.name.registry.clone(),
+        plain_http: request.plain_http,
+        auth,
+        realm_hosts: Vec::new(),
+        blob_hosts: Vec::new(),
+        ca_pem,
+    };
+    Ok(Registry::new(config)?)
+}
+
+fn docker_config(named: Option<PathBuf>) -> Option<PathBuf> {
+    named.or_else(|| {
+        let folder = std::env::var_os("DOCKER_CONFIG")
+            .map(PathBuf::from)
+            .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker")))?;
+        Some(folder.join("config.json")).filter(|file| file.exists())
+    })
+}
+
+/// The digest that an image names, asked of the registry where it names only a tag (`latest` by default).
+pub(crate) async fn resolve(registry: &Registry, image: &ImageLocator) -> anyhow::Result<Digest> {
+    if let Some(digest) = &image.digest {
+        return Ok(*digest);
+    }
+    let tag = match &image.tag {
+        Some(tag) => tag.clone(),
+        None => "latest".parse()?,
+    };
+    match registry.resolve(&image.name.repository, &tag).await? {
+        Some(digest) => Ok(digest),
+        None => bail!("{}:{tag} is not in the registry", image.name),
+    }
+}
+
+async fn judge(
+    registry: &Registry,
+    image: &ImageLocator,
+    digest: &Digest,
+    key: &PublicKey,
+    trust: &TrustRoot,
+    requirements: &Requirements,
+    wanted: FormatChoice,
+) -> anyhow::Result<Vec<Judged>> {
+    let repository = &image.name.repository;
+    let mut judged = Vec::new();
+    if wanted != FormatChoice::Legacy {
+        for bytes in registry.bundles(repository, digest).await? {
+            let verdict = Bundle::parse(&bytes)
+                .map_err(|error| error.to_string())
+                .and_then(|bundle| verify_bundle(&bundle, digest, key, trust, requirements).map_err(|error| error.to_string()));
+            judged.push(Judged { format: "bundle", verdict });
+        }
+    }
+    if wanted != FormatChoice::Bundle {
+        for signature in registry.legacy_signatures(repository, digest).await? {
+            let verdict = verify_legacy(&signature, digest, key, trust, requirements).map_err(|error| error.to_string());
+            judged.push(Judged { format: "legacy", verdict });
+        }
+    }
+    Ok(judged)
+}
+
+fn report(request: &Verify, digest: &Digest, judged: &[Judged]) -> u8 {
+    let good = judged.iter().filter(|j| j.verdict.is_ok()).count();
+    if request.json {
+        let list: Vec<_> = judged
+            .iter()
+            .map(|j| match &j.verdict {
+                Ok(verified) => json!({
+                    "format": j.format, "verified": true,
+                    "log_entries": verified.entries.iter().map(|(id, index)| json!({"log_id": hex::encode(id), "index": index})).collect::<Vec<_>>(),
+                    "integrated_time": verified.integrated_time, "timestamps": verified.timestamps,
+                }),
+                Err(error) => json!({"format": j.format, "verified": false, "error": error}),
+            })
+            .collect();
+        say!("{}", json!({"image": request.image, "digest": digest.to_string(), "verified": good > 0, "signatures": list}));
+    } else {
+        for j in judged {
+            match &j.verdict {
+                Ok(verified) => say!("verified  {:6}  {}", j.format, proof_line(verified)),
+                Err(error) => say!("refused   {:6}  {error}", j.format),
+            }
+        }
+        if good > 0 {
+            say!("{}@{digest}: {good} of {} signatures verified", request.image.split(['@']).next().unwrap_or(&request.image), judged.len());
+        } else if judged.is_empty() {
+            say::complain(format_args!("sealwatch: {}: no signatures found for {digest}", request.image));
+        } else {
+            say::complain(format_args!("sealwatch: {}: none of {} signatures is good for this key and trusted root", request.image, judged.len()));
+        }
+    }
+    if good > 0 { CLEAN } else { FAILED }
+}
+
+fn proof_line(verified: &Verified) -> String {
+    let mut parts = Vec::new();
+    for (_, index) in &verified.entries {
+        parts.push(format!("log index {index}"));
+    }
+    for time in verified.timestamps.iter().chain(&verified.integrated_time) {
+        parts.push(jiff::Timestamp::from_second(*time).map_or_else(|_| time.to_string(), |t| t.to_string()));
+    }
+    if parts.is_empty() { "key only, no log checked".to_owned() } else { parts.join(", ") }
+}
+
+/// The registry client that the configuration has for an image.
+pub(crate) fn configured<'a>(config: &'a watcher::WatcherConfig, image: &ImageLocator) -> anyhow::Result<&'a Arc<Registry>> {
+    let host = &image.name.registry;
+    config
+        .registries
+        .get(host)
+        .with_context(|| format!("{host} is not a registry of the configuration: add [registry.\"{host}\"]"))
+}

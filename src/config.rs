@@ -1,0 +1,75 @@
+//! One TOML file, read once. Secrets are named in it by path or environment variable and are read where they
+//! are used: none of them ever sits in a [`Config`].
+
+pub(crate) mod check;
+mod file;
+mod problem;
+mod secret;
+
+use std::path::{Path, PathBuf};
+
+pub(crate) use check::{DEFAULT_HOOKS, DEFAULT_METRICS};
+pub(crate) use file::{AuthTable, File, LogTable, RegistryTable, SigstoreTable, SourceAuth, SourceTable};
+pub(crate) use problem::Problems;
+pub(crate) use secret::{password_of, read_secret};
+
+/// A configuration file that parsed. What it says is checked against the world by the rooms' builders
+/// ([`crate::rooms`]), which share its list of problems.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// Where it was read from.
+    pub(crate) path: PathBuf,
+    /// Its text, for line numbers.
+    pub(crate) text: String,
+    /// Its tables.
+    pub(crate) file: File,
+}
+
+impl Config {
+    /// Reads and parses a file, and runs the checks that need nothing but the file.
+    pub(crate) fn load(path: &Path) -> Result<Self, Problems> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let mut problems = Problems::of(path, "");
+            problems.note(
+                0..0,
+                format!("cannot be read: {error}"),
+                "name the file with `--config FILE`; deploy/samples has some to start from",
+            );
+            problems
+        })?;
+        Self::parse(path, text)
+    }
+
+    /// The same for a text that is already here.
+    pub(crate) fn parse(path: &Path, text: String) -> Result<Self, Problems> {
+        let mut problems = Problems::of(path, &text);
+        match toml::from_str::<File>(&text) {
+            Ok(file) => {
+                check::check(&file, &mut problems);
+                if problems.is_empty() {
+                    return Ok(Self { path: path.to_owned(), text, file });
+                }
+            }
+            Err(error) => {
+                let message = error.message().to_owned();
+                let fix = if message.contains("unknown field") {
+                    "remove the key, or spell it as one of those expected; the README lists every key"
+                } else if message.contains("missing field") {
+                    "add the key to this table"
+                } else {
+                    "see the README's list of keys for the form of this value"
+                };
+                problems.note(error.span().unwrap_or(0..0), message.replace('\n', " "), fix);
+            }
+        }
+        Err(problems)
+    }
+
+    /// An empty list of problems of this file, for the builders.
+    pub(crate) fn problems(&self) -> Problems {
+        Problems::of(&self.path, &self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+//! The configuration file as it is written: one struct per table, every key that there is.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct File {
+    #[serde(default)]
+    pub(crate) store: StoreTable,
+    pub(crate) queue: Option<QueueTable>,
+    #[serde(default)]
+    pub(crate) server: ServerTable,
+    #[serde(default)]
+    pub(crate) worker: WorkerTable,
+    #[serde(default)]
+    pub(crate) registry: BTreeMap<String, Spanned<RegistryTable>>,
+    #[serde(default)]
+    pub(crate) source: BTreeMap<String, Spanned<SourceTable>>,
+    #[serde(default)]
+    pub(crate) identity: BTreeMap<String, Spanned<IdentityTable>>,
+    #[serde(default)]
+    pub(crate) rule: Vec<Spanned<RuleTable>>,
+    #[serde(default)]
+    pub(crate) sigstore: BTreeMap<String, Spanned<SigstoreTable>>,
+    #[serde(default)]
+    pub(crate) log: BTreeMap<String, Spanned<LogTable>>,
+    pub(crate) watch: Option<Spanned<toml::Value>>,
+    pub(crate) alert: Option<Spanned<toml::Value>>,
+}
+
+/// `[store]`: what is remembered, and where.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StoreTable {
+    #[serde(default = "default_store")]
+    pub(crate) url: Spanned<String>,
+}
+
+impl Default for StoreTable {
+    fn default() -> Self {
+        Self { url: default_store() }
+    }
+}
+
+fn default_store() -> Spanned<String> {
+    Spanned::new(0..0, "sqlite:sealwatch.db".to_owned())
+}
+
+/// `[queue]`: how push events travel from intake to workers.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct QueueTable {
+    pub(crate) url: Spanned<String>,
+}
+
+/// `[server]`: the listeners.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ServerTable {
+    pub(crate) hooks: Option<Spanned<String>>,
+    pub(crate) metrics: Option<Spanned<String>>,
+    pub(crate) admin: Option<Spanned<String>>,
+    pub(crate) tls: Option<Spanned<toml::Value>>,
+}
+
+/// `[worker]`: how much is done at once.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WorkerTable {
+    pub(crate) concurrency: Option<Spanned<u32>>,
+    pub(crate) max_attempts: Option<Spanned<u32>>,
+}
+
+/// `[registry."HOST"]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RegistryTable {
+    pub(crate) auth: Option<AuthTable>,
+    #[serde(default)]
+    pub(crate) plain_http: bool,
+    pub(crate) ca_file: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub(crate) realm_hosts: Vec<String>,
+    #[serde(default)]
+    pub(crate) blob_hosts: Vec<String>,
+    pub(crate) sweep: Option<Spanned<String>>,
+    pub(crate) repositories: Option<Spanned<Vec<String>>>,
+}
+
+/// `auth = { … }` of a registry: a docker config file, or a user and a password by file or environment.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AuthTable {
+    pub(crate) docker_config: Option<Spanned<PathBuf>>,
+    pub(crate) username: Option<Spanned<String>>,
+    pub(crate) password_file: Option<Spanned<PathBuf>>,
+    pub(crate) password_env: Option<Spanned<String>>,
+}
+
+/// `[source.NAME]`: who may post to `/hooks/NAME`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SourceTable {
+    pub(crate) kind: Spanned<String>,
+    pub(crate) registry: Spanned<String>,
+    pub(crate) auth: Spanned<SourceAuth>,
+    pub(crate) username: Option<Spanned<String>>,
+    pub(crate) secret_file: Option<Spanned<PathBuf>>,
+    pub(crate) secret_env: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) repositories: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) host_aliases: Vec<Spanned<String>>,
+}
+
+/// How a source proves itself.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum SourceAuth {
+    Bearer,
+    Basic,
+    #[serde(rename = "hmac-sha256")]
+    HmacSha256,
+    None,
+}
+
+/// `[identity.NAME]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IdentityTable {
+    pub(crate) key: Option<Spanned<String>>,
+    pub(crate) password_file: Option<Spanned<PathBuf>>,
+    pub(crate) sigstore: Option<Spanned<String>>,
+    pub(crate) keyless: Option<Spanned<toml::Value>>,
+}
+
+/// `[[rule]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RuleTable {
+    pub(crate) repositories: Spanned<Vec<Spanned<String>>>,
+    #[serde(default = "any_tag")]
+    pub(crate) tags: Spanned<Vec<Spanned<String>>>,
+    pub(crate) sign_with: Spanned<Vec<Spanned<String>>>,
+    #[serde(default = "both_formats")]
+    pub(crate) formats: Spanned<Vec<String>>,
+    pub(crate) platforms: Option<Spanned<String>>,
+    pub(crate) trust_zone: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) legacy_without_proof: bool,
+}
+
+fn any_tag() -> Spanned<Vec<Spanned<String>>> {
+    Spanned::new(0..0, vec![Spanned::new(0..0, "*".to_owned())])
+}
+
+fn both_formats() -> Spanned<Vec<String>> {
+    Spanned::new(0..0, vec!["bundle".to_owned(), "legacy".to_owned()])
+}
+
+/// `[sigstore.NAME]`: one trust domain: what to verify against, and where to write.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SigstoreTable {
+    pub(crate) trusted_root: Option<Spanned<String>>,
+    pub(crate) signing_config: Option<Spanned<String>>,
+    pub(crate) ca_file: Option<Spanned<PathBuf>>,
+}
+
+/// `[log."ORIGIN"]`: what a trusted root and a signing config do not say of a log.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LogTable {
+    pub(crate) version: Option<Spanned<u32>>,
+    pub(crate) write_url: Option<Spanned<String>>,
+    pub(crate) read_url: Option<Spanned<String>>,
+    pub(crate) public_key_file: Option<Spanned<PathBuf>>,
+}

@@ -1,0 +1,120 @@
+//! Each mistake in a configuration gets its line, its name and its fix.
+
+use std::path::Path;
+
+use super::Config;
+
+const GOOD: &str = r#"
+[registry."registry.example.com"]
+[source.ci]
+kind = "distribution"
+registry = "registry.example.com"
+auth = "bearer"
+secret_env = "HOOK_SECRET"
+[identity.release]
+key = "cosign.key"
+[[rule]]
+repositories = ["registry.example.com/team/**"]
+tags = ["v*"]
+sign_with = ["release"]
+trust_zone = "prod"
+[sigstore.own]
+trusted_root = "trusted_root.json"
+"#;
+
+fn problem(text: &str) -> (Option<usize>, String) {
+    let problems = Config::parse(Path::new("t.toml"), text.to_owned()).expect_err("the text has a mistake");
+    let first = &problems.list()[0];
+    assert!(!first.fix.is_empty(), "every problem has a fix");
+    (first.line, first.what.clone())
+}
+
+#[test]
+fn a_good_file_is_accepted() {
+    if let Err(problems) = Config::parse(Path::new("t.toml"), GOOD.to_owned()) {
+        panic!("{problems}");
+    }
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line() {
+    let (line, what) = problem(&GOOD.replace("tags = [\"v*\"]", "tagz = [\"v*\"]"));
+    assert_eq!(line, Some(12));
+    assert!(what.contains("tagz"), "{what}");
+}
+
+#[test]
+fn a_rule_for_a_registry_that_is_not_there_can_never_match() {
+    let (line, what) = problem(&GOOD.replace("[\"registry.example.com/team/**\"]", "[\"elsewhere.example.com/team/**\"]"));
+    assert_eq!(line, Some(11));
+    assert!(what.contains("can never match"), "{what}");
+}
+
+#[test]
+fn a_rule_behind_a_wider_one_can_never_match() {
+    let more = "[[rule]]\nrepositories = [\"registry.example.com/team/app\"]\ntags = [\"v1\"]\nsign_with = [\"release\"]\ntrust_zone = \"prod\"\n";
+    let (line, what) = problem(&format!("{GOOD}{more}"));
+    assert_eq!(line, Some(18));
+    assert!(what.contains("rule 2 can never match: rule 1"), "{what}");
+}
+
+#[test]
+fn a_wider_rule_behind_a_narrow_one_is_fine() {
+    let more = "[[rule]]\nrepositories = [\"registry.example.com/**\"]\nsign_with = [\"release\"]\ntrust_zone = \"prod\"\n";
+    assert!(Config::parse(Path::new("t.toml"), format!("{GOOD}{more}")).is_ok());
+}
+
+#[test]
+fn an_identity_that_does_not_exist_is_named() {
+    let (line, what) = problem(&GOOD.replace("sign_with = [\"release\"]", "sign_with = [\"nightly\"]"));
+    assert_eq!(line, Some(13));
+    assert!(what.contains("[identity.nightly]"), "{what}");
+}
+
+#[test]
+fn one_identity_in_two_trust_zones_is_refused() {
+    let more = "[[rule]]\nrepositories = [\"registry.example.com/dev/**\"]\nsign_with = [\"release\"]\ntrust_zone = \"dev\"\n";
+    let (line, what) = problem(&format!("{GOOD}{more}"));
+    assert_eq!(line, Some(20));
+    assert!(what.contains("two trust zones"), "{what}");
+}
+
+#[test]
+fn a_wrong_url_is_named() {
+    let (line, what) = problem(&format!("{GOOD}[log.\"rekor.example.com\"]\nwrite_url = \"rekor.example.com\"\n"));
+    assert_eq!(line, Some(18));
+    assert!(what.contains("write_url"), "{what}");
+    let (line, what) = problem(&format!("[store]\nurl = \"mysql://x\"\n{GOOD}"));
+    assert_eq!(line, Some(2));
+    assert!(what.contains("[store] url"), "{what}");
+}
+
+#[test]
+fn a_source_without_a_secret_is_for_loopback_only() {
+    let open = GOOD.replace("auth = \"bearer\"\nsecret_env = \"HOOK_SECRET\"", "auth = \"none\"");
+    assert!(Config::parse(Path::new("t.toml"), open.clone()).is_ok());
+    let (line, what) = problem(&format!("[server]\nhooks = \"0.0.0.0:8080\"\n{open}"));
+    assert_eq!(line, Some(8));
+    assert!(what.contains("not loopback"), "{what}");
+}
+
+#[test]
+fn what_is_not_built_says_so() {
+    for (text, word) in [
+        ("[queue]\nurl = \"amqp://localhost\"\n", "RabbitMQ"),
+        ("[[watch]]\nsubject = \"x\"\n", "monitor"),
+        ("[identity.ci]\nkeyless = { token_file = \"t\" }\n", "keyless"),
+        ("[identity.kms]\nkey = \"awskms:///alias/release\"\n", "awskms"),
+    ] {
+        let (line, what) = problem(&format!("{GOOD}{text}"));
+        assert!(line.is_some_and(|l| l >= 17), "{line:?} {what}");
+        assert!(what.contains("not built yet") && what.contains(word), "{what}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let problems = Config::load(Path::new("/nonexistent/sealwatch.toml")).expect_err("there is no such file");
+    let text = problems.to_string();
+    assert!(text.contains("/nonexistent/sealwatch.toml") && text.contains("fix:"), "{text}");
+}

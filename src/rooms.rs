@@ -1,0 +1,347 @@
+//! From a checked file to each room's typed configuration. Secrets are read here, by the role that needs them, and
+//! nowhere else; what is wrong is noted with its line.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bundle::{Format, RegistryHost};
+use outbound::{Client, ClientConfig};
+use signer::rekor::LogWriter;
+use signer::rekor::v1::RekorV1;
+use signer::rekor::v2::RekorV2;
+use signer::timestamp::TimestampAuthority;
+use signer::{Services, key};
+use toml::Spanned;
+use watcher::registry::{Auth, Registry, RegistryConfig};
+use watcher::{Identity, Limits, Platforms, Rule, Source, SourceKind, WatcherConfig};
+
+use crate::config::{AuthTable, Config, Problems, RegistryTable, SourceAuth, SourceTable, password_of, read_secret};
+use crate::trust::{self, ChosenLog, Sigstore};
+
+/// Where the two listeners are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Listeners {
+    /// Webhooks.
+    pub(crate) hooks: SocketAddr,
+    /// Metrics and health.
+    pub(crate) metrics: SocketAddr,
+}
+
+/// The listeners of a file that passed its checks.
+pub(crate) fn listeners(config: &Config) -> anyhow::Result<Listeners> {
+    let server = &config.file.server;
+    let address = |value: &Option<Spanned<String>>, default: &str| value.as_ref().map_or(default, |v| v.get_ref().as_str()).parse();
+    Ok(Listeners {
+        hooks: address(&server.hooks, crate::config::DEFAULT_HOOKS)?,
+        metrics: address(&server.metrics, crate::config::DEFAULT_METRICS)?,
+    })
+}
+
+/// What the process that takes webhooks needs: no key, and no registry credential.
+pub(crate) fn intake(config: &Config) -> Result<WatcherConfig, Problems> {
+    let mut problems = config.problems();
+    let sources = sources(config, &mut problems);
+    if sources.is_empty() && problems.is_empty() {
+        problems.note(0..0, "there is no [source.NAME]: nobody could tell us of a push", "add a [source.NAME] with kind, registry, auth and secret_file");
+    }
+    if problems.is_empty() { Ok(WatcherConfig { sources, limits: limits(config), ..WatcherConfig::default() }) } else { Err(problems) }
+}
+
+/// What the process that signs needs. `random` settles the choice of ANY in signing configs.
+pub(crate) fn worker(config: &Config, now_ms: i64, random: u64) -> Result<WatcherConfig, Problems> {
+    let mut problems = config.problems();
+    let registries = registries(config, &mut problems);
+    let sigstores = sigstores(config, now_ms, random, &mut problems);
+    let identities = identities(config, &sigstores, &mut problems);
+    let rules = rules(config);
+    supported(config, &rules, &identities, &sigstores, &mut problems);
+    one_zone_per_key(config, &rules, &identities, &mut problems);
+    if rules.is_empty() && problems.is_empty() {
+        problems.note(0..0, "there is no [[rule]]: nothing would ever be signed", "add a [[rule]] with repositories, tags and sign_with");
+    }
+    if problems.is_empty() {
+        Ok(WatcherConfig { sources: BTreeMap::new(), registries, rules, identities, limits: limits(config) })
+    } else {
+        Err(problems)
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    let mut limits = Limits::default();
+    if let Some(n) = &config.file.worker.concurrency {
+        limits.concurrency = usize::try_from(*n.get_ref()).unwrap_or(limits.concurrency);
+    }
+    if let Some(n) = &config.file.worker.max_attempts {
+        limits.max_attempts = *n.get_ref();
+    }
+    limits
+}
+
+fn sources(config: &Config, problems: &mut Problems) -> BTreeMap<String, Source> {
+    let mut all = BTreeMap::new();
+    for (name, source) in &config.file.source {
+        if let Some(built) = source_of(name, source.get_ref(), problems) {
+            all.insert(name.clone(), built);
+        }
+    }
+    all
+}
+
+fn source_of(name: &str, table: &SourceTable, problems: &mut Problems) -> Option<Source> {
+    let label = format!("[source.{name}]");
+    let secret = |problems: &mut Problems| {
+        read_secret(&label, ("secret_file", "secret_env"), table.secret_file.as_ref(), table.secret_env.as_ref(), problems)
+    };
+    let auth = match table.auth.get_ref() {
+        SourceAuth::None => watcher::SourceAuth::None,
+        SourceAuth::Bearer => watcher::SourceAuth::Bearer(secret(problems)?),
+        SourceAuth::HmacSha256 => watcher::SourceAuth::HmacSha256(secret(problems)?),
+        SourceAuth::Basic => {
+            let username = table.username.as_ref()?.get_ref().clone();
+            watcher::SourceAuth::Basic { username, password: secret(problems)? }
+        }
+    };
+    let kind = if table.kind.get_ref() == "generic" { SourceKind::Generic } else { SourceKind::Distribution };
+    Some(Source {
+        kind,
+        registry: host(&table.registry, problems)?,
+        host_aliases: table.host_aliases.iter().map(|alias| alias.get_ref().clone()).collect(),
+        repositories: table.repositories.iter().filter_map(|glob| glob.get_ref().parse().ok()).collect(),
+        auth,
+    })
+}
+
+fn host(text: &Spanned<String>, problems: &mut Problems) -> Option<RegistryHost> {
+    text.get_ref()
+        .parse()
+        .map_err(|error| problems.note(text.span(), format!("{:?} is not a registry host: {error}", text.get_ref()), "write HOST or HOST:PORT, without a scheme"))
+        .ok()
+}
+
+fn registries(config: &Config, problems: &mut Problems) -> BTreeMap<RegistryHost, Arc<Registry>> {
+    let mut all = BTreeMap::new();
+    for (name, table) in &config.file.registry {
+        let Some(host) = host(&Spanned::new(table.span(), name.clone()), problems) else { continue };
+        let Some(built) = registry_config(host.clone(), table, problems) else { continue };
+        match Registry::new(built) {
+            Ok(registry) => {
+                all.insert(host, Arc::new(registry));
+            }
+            Err(error) => problems.note(table.span(), format!("[registry.\"{host}\"]: {error}"), "correct this table"),
+        }
+    }
+    all
+}
+
+fn registry_config(host: RegistryHost, spanned: &Spanned<RegistryTable>, problems: &mut Problems) -> Option<RegistryConfig> {
+    let table = spanned.get_ref();
+    let label = format!("[registry.\"{host}\"]");
+    let auth = match &table.auth {
+        None => Auth::Anonymous,
+        Some(auth) => registry_auth(&label, auth, spanned, problems)?,
+    };
+    let ca_pem = match &table.ca_file {
+        None => None,
+        Some(path) => match std::fs::read(path.get_ref()) {
+            Ok(pem) => Some(pem),
+            Err(error) => {
+                problems.note(path.span(), format!("{label} ca_file: {}: {error}", path.get_ref().display()), "name a PEM file with the private CA");
+                return None;
+            }
+        },
+    };
+    Some(RegistryConfig {
+        host,
+        plain_http: table.plain_http,
+        auth,
+        realm_hosts: table.realm_hosts.clone(),
+        blob_hosts: table.blob_hosts.clone(),
+        ca_pem,
+    })
+}
+
+fn registry_auth(label: &str, auth: &AuthTable, table: &Spanned<RegistryTable>, problems: &mut Problems) -> Option<Auth> {
+    match (&auth.docker_config, &auth.username) {
+        (Some(path), None) => {
+            if let Err(error) = std::fs::metadata(path.get_ref()) {
+                problems.note(path.span(), format!("{label} docker_config: {}: {error}", path.get_ref().display()), "name a docker config.json that is there");
+                return None;
+            }
+            Some(Auth::DockerConfig(path.get_ref().clone()))
+        }
+        (None, Some(username)) => {
+            let password = read_secret(label, ("password_file", "password_env"), auth.password_file.as_ref(), auth.password_env.as_ref(), problems);
+            if password.is_none() && auth.password_file.is_none() && auth.password_env.is_none() {
+                problems.note(username.span(), format!("{label} auth has a username and no password"), "add password_file = \"…\" (or password_env)");
+            }
+            Some(Auth::Basic { username: username.get_ref().clone(), password: password? })
+        }
+        (Some(path), Some(_)) => {
+            problems.note(path.span(), format!("{label} auth has both docker_config and username"), "keep one of them");
+            None
+        }
+        (None, None) => {
+            problems.note(table.span(), format!("{label} auth says nothing"), "use auth = { docker_config = \"FILE\" } or { username = \"…\", password_file = \"…\" }");
+            None
+        }
+    }
+}
+
+fn sigstores(config: &Config, now_ms: i64, random: u64, problems: &mut Problems) -> BTreeMap<String, Sigstore> {
+    let mut all = BTreeMap::new();
+    for (name, table) in &config.file.sigstore {
+        if let Some(built) = trust::sigstore(config, name, table, now_ms, random, problems) {
+            all.insert(name.clone(), built);
+        }
+    }
+    all
+}
+
+/// Which `[sigstore.NAME]` an identity uses: the one it names, or the only one.
+fn sigstore_name<'a>(config: &'a Config, identity: &str) -> Option<&'a String> {
+    let table = config.file.identity.get(identity)?.get_ref();
+    table.sigstore.as_ref().map(Spanned::get_ref).or_else(|| config.file.sigstore.keys().next())
+}
+
+fn identities(config: &Config, sigstores: &BTreeMap<String, Sigstore>, problems: &mut Problems) -> BTreeMap<String, Arc<Identity>> {
+    let mut all = BTreeMap::new();
+    for (name, table) in &config.file.identity {
+        let label = format!("[identity.{name}]");
+        let Some(path) = &table.get_ref().key else { continue };
+        let pem = match std::fs::read(path.get_ref()) {
+            Ok(pem) => pem,
+            Err(error) => {
+                problems.note(path.span(), format!("{label} key: {}: {error}", path.get_ref()), "make one with `sealwatch key create`, or name the file that holds it");
+                continue;
+            }
+        };
+        let password = password_of(&label, table.get_ref().password_file.as_ref(), problems);
+        let key = match key::file::load(&pem, password.as_ref()) {
+            Ok(key) => key,
+            Err(error) => {
+                problems.note(path.span(), format!("{label} key {}: {error}", path.get_ref()), "give the right password_file (or COSIGN_PASSWORD), or another key file");
+                continue;
+            }
+        };
+        let Some(sigstore) = sigstore_name(config, name).and_then(|s| sigstores.get(s)) else { continue };
+        match services(sigstore) {
+            Ok(services) => {
+                all.insert(name.clone(), Arc::new(Identity { name: name.clone(), key: Arc::new(key), services }));
+            }
+            Err(error) => problems.note(table.span(), format!("{label}: {error}"), "correct the [sigstore] and [log] tables it uses"),
+        }
+    }
+    all
+}
+
+fn services(sigstore: &Sigstore) -> anyhow::Result<Services> {
+    let client = Client::new(ClientConfig {
+        user_agent: user_agent(),
+        extra_ca_files_pem: sigstore.ca_pem.iter().cloned().collect(),
+        timeout: Duration::from_secs(60),
+        ..ClientConfig::default()
+    })?;
+    let log = sigstore.log.as_ref().map(|log| log_writer(&client, log));
+    let timestamp_authorities = sigstore
+        .timestamp_authorities
+        .iter()
+        .map(|url| TimestampAuthority::new(client.clone(), url.clone(), sigstore.trust.clone()))
+        .collect();
+    Ok(Services { log, timestamp_authorities, trust: sigstore.trust.clone(), legacy_without_proof: false })
+}
+
+fn log_writer(client: &Client, log: &ChosenLog) -> Arc<dyn LogWriter> {
+    if log.version == 1 {
+        Arc::new(RekorV1::new(client.clone(), &log.origin, log.write_url.clone(), log.key.clone()))
+    } else {
+        Arc::new(RekorV2::new(client.clone(), &log.origin, log.write_url.clone(), log.read_url.clone(), log.key.clone()))
+    }
+}
+
+/// How we name ourselves to other servers.
+pub(crate) fn user_agent() -> String {
+    format!("sealwatch/{}", env!("CARGO_PKG_VERSION"))
+}
+
+fn rules(config: &Config) -> Vec<Rule> {
+    let mut all = Vec::new();
+    for rule in &config.file.rule {
+        let table = rule.get_ref();
+        all.push(Rule {
+            repositories: table.repositories.get_ref().iter().filter_map(|g| g.get_ref().parse().ok()).collect(),
+            tags: table.tags.get_ref().iter().filter_map(|g| g.get_ref().parse().ok()).collect(),
+            sign_with: table.sign_with.get_ref().iter().map(|name| name.get_ref().clone()).collect(),
+            formats: table.formats.get_ref().iter().filter_map(|f| f.parse::<Format>().ok()).collect(),
+            platforms: match &table.platforms {
+                Some(p) if p.get_ref() == "all" => Platforms::All,
+                _ => Platforms::Index,
+            },
+            trust_zone: table.trust_zone.as_ref().map_or_else(|| "default".to_owned(), |z| z.get_ref().clone()),
+            legacy_without_proof: table.legacy_without_proof,
+        });
+    }
+    all
+}
+
+/// Key, format and log must fit together; what no verifier would accept is refused before anything is signed.
+fn supported(
+    config: &Config,
+    rules: &[Rule],
+    identities: &BTreeMap<String, Arc<Identity>>,
+    sigstores: &BTreeMap<String, Sigstore>,
+    problems: &mut Problems,
+) {
+    for (n, (rule, table)) in rules.iter().zip(&config.file.rule).enumerate() {
+        for name in &rule.sign_with {
+            let Some(identity) = identities.get(name) else { continue };
+            let version = sigstore_name(config, name).and_then(|s| sigstores.get(s)).and_then(|s| s.log.as_ref()).map(|l| l.version);
+            for format in &rule.formats {
+                if let Err(error) = signer::check_supported(identity.key.public_key().algorithm(), *format, version, rule.legacy_without_proof) {
+                    problems.note(
+                        table.get_ref().formats.span(),
+                        format!("rule {}, identity {name}: {error}", n + 1),
+                        "change the rule's formats, the identity's key or its log",
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Two names for one key are one identity: it may not sign in two trust zones either.
+fn one_zone_per_key(config: &Config, rules: &[Rule], identities: &BTreeMap<String, Arc<Identity>>, problems: &mut Problems) {
+    let mut zone_of: BTreeMap<String, (&str, &str)> = BTreeMap::new();
+    for (rule, table) in rules.iter().zip(&config.file.rule) {
+        for name in &rule.sign_with {
+            let Some(identity) = identities.get(name) else { continue };
+            let first = zone_of.entry(identity.key.public_key().fingerprint()).or_insert((name, &rule.trust_zone));
+            if first.1 != rule.trust_zone {
+                problems.note(
+                    table.get_ref().sign_with.span(),
+                    format!("the identities {} and {name} have the same key, and sign in two trust zones: {:?} and {:?}", first.0, first.1, rule.trust_zone),
+                    "give each zone a key of its own",
+                );
+            }
+        }
+    }
+}
+
+/// Opens the store of a file.
+pub(crate) async fn store(config: &Config) -> anyhow::Result<Arc<dyn store::Store>> {
+    Ok(store::open(config.file.store.url.get_ref()).await?)
+}
+
+/// Opens the store of a file beside the process that works with it.
+pub(crate) async fn store_beside(config: &Config) -> anyhow::Result<Arc<dyn store::Store>> {
+    Ok(store::open_beside(config.file.store.url.get_ref()).await?)
+}
+
+/// Reads a public key file.
+pub(crate) fn public_key(path: &Path) -> anyhow::Result<bundle::PublicKey> {
+    use anyhow::Context as _;
+    let pem = std::fs::read_to_string(path).with_context(|| format!("key file {}", path.display()))?;
+    bundle::PublicKey::from_pem(&pem).with_context(|| format!("key file {}: use the public key (PEM)", path.display()))
+}

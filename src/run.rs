@@ -1,0 +1,166 @@
+//! Starts the roles, waits for a signal, drains.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use store::Store;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use watcher::{HookState, Metrics, Progress, Worker, WatcherConfig};
+
+use crate::admin::Admin;
+use crate::commands::CLEAN;
+use crate::config::Config;
+use crate::rooms;
+
+/// How long a stop waits for work that is under way.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Which roles this process plays.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Roles {
+    intake: bool,
+    worker: bool,
+}
+
+impl Roles {
+    /// Everything in one process.
+    pub(crate) const ALL: Self = Self { intake: true, worker: true };
+    /// Webhooks only.
+    pub(crate) const INTAKE: Self = Self { intake: true, worker: false };
+    /// Signing only.
+    pub(crate) const WORKER: Self = Self { intake: false, worker: true };
+}
+
+/// A running process: what it listens on, and how it is stopped.
+pub(crate) struct Running {
+    /// Where webhooks are taken, if they are.
+    pub(crate) hooks: Option<SocketAddr>,
+    /// Where metrics and health are served.
+    pub(crate) metrics: SocketAddr,
+    /// What is remembered.
+    pub(crate) store: Arc<dyn Store>,
+    /// Every step of every push.
+    pub(crate) progress: Progress,
+    stop: watch::Sender<bool>,
+    admin: Admin,
+    tasks: Vec<JoinHandle<()>>,
+    listeners: Vec<JoinHandle<()>>,
+}
+
+/// Runs until SIGTERM or SIGINT, then drains.
+pub(crate) async fn run(config: &Config, roles: Roles) -> anyhow::Result<u8> {
+    let running = start(config, roles).await?;
+    tracing::info!(
+        hooks = running.hooks.map(|a| a.to_string()),
+        metrics = %running.metrics,
+        store = config.file.store.url.get_ref().split(':').next(),
+        "sealwatch is up"
+    );
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: no new work is taken, what is under way is finished");
+    running.stop().await;
+    Ok(CLEAN)
+}
+
+/// Starts the roles. Everything that can be wrong with the configuration is said before anything listens.
+pub(crate) async fn start(config: &Config, roles: Roles) -> anyhow::Result<Running> {
+    let intake = if roles.intake { rooms::intake(config)? } else { WatcherConfig::default() };
+    let work = if roles.worker { Some(rooms::worker(config, now_ms(), random()?)?) } else { None };
+    let listeners = rooms::listeners(config)?;
+    let hooks = if roles.intake { Some(listen("hooks", listeners.hooks).await?) } else { None };
+    let metrics_listener = listen("metrics", listeners.metrics).await?;
+    let store = rooms::store(config).await?;
+
+    let exposition = prometheus::Registry::new();
+    #[cfg(target_os = "linux")]
+    exposition.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+    let metrics = Metrics::new(&exposition)?;
+    let admin = Admin::new(exposition, store.clone(), metrics.clone())?;
+    let progress = Progress::new();
+    let (stop, stopped) = watch::channel(false);
+    let mut tasks = Vec::new();
+    let mut servers = Vec::new();
+
+    let metrics_address = metrics_listener.local_addr()?;
+    // Health and metrics stay up while the rest drains.
+    servers.push(serve(metrics_listener, admin.clone().router(), None));
+    let wake = Arc::new(tokio::sync::Notify::new());
+    let events = Arc::new(watcher::intake::StoreIntake::new(store.clone(), wake.clone()));
+    let hooks_address = hooks.as_ref().map(TcpListener::local_addr).transpose()?;
+    if let Some(listener) = hooks {
+        let state = HookState::new(intake.sources, events.clone(), store.clone(), metrics.clone(), progress.clone());
+        tasks.push(serve(listener, watcher::router(state), Some(stopped.clone())));
+    }
+    if let Some(room) = work {
+        let worker = Arc::new(Worker::new(room, store.clone(), events, metrics, progress.clone(), wake));
+        tasks.push(tokio::spawn(worker.run(stopped)));
+    }
+    Ok(Running { hooks: hooks_address, metrics: metrics_address, store, progress, stop, admin, tasks, listeners: servers })
+}
+
+impl Running {
+    /// Takes no new work, finishes what is under way, and returns.
+    pub(crate) async fn stop(self) {
+        self.admin.stop();
+        // An error says that every task has ended already.
+        let _ = self.stop.send(true);
+        let drained = async {
+            for task in self.tasks {
+                if let Err(error) = task.await {
+                    tracing::error!(%error, "a task ended badly");
+                }
+            }
+        };
+        if tokio::time::timeout(DRAIN, drained).await.is_err() {
+            tracing::warn!(seconds = DRAIN.as_secs(), "some work was still under way; it resumes at the next start");
+        }
+        for listener in self.listeners {
+            listener.abort();
+        }
+    }
+}
+
+async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("[server] {key} = \"{address}\" cannot be listened on; is another process there? choose another port"))
+}
+
+fn serve(listener: TcpListener, router: axum::Router, stopped: Option<watch::Receiver<bool>>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let served = match stopped {
+            Some(mut stopped) => {
+                axum::serve(listener, router)
+                    .with_graceful_shutdown(async move {
+                        // An error says that the sender is gone, which is a stop as well.
+                        let _ = stopped.wait_for(|stop| *stop).await;
+                    })
+                    .await
+            }
+            None => axum::serve(listener, router).await,
+        };
+        if let Err(error) = served {
+            tracing::error!(%error, "a listener ended");
+        }
+    })
+}
+
+/// The time, in Unix milliseconds.
+pub(crate) fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Eight random bytes of the system.
+pub(crate) fn random() -> anyhow::Result<u64> {
+    getrandom::u64().map_err(|error| anyhow::anyhow!("the system has no randomness: {error}"))
+}

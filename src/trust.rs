@@ -1,0 +1,250 @@
+//! Trusted roots and signing configs, from files: what to verify against, and which log and timestamp authority to
+//! write to. Chosen once, when the process starts.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bundle::signing_config::SigningConfig;
+use bundle::trust_root::{TrustRoot, ValidFor};
+use tlog::LogKey;
+use toml::Spanned;
+use url::Url;
+
+use crate::config::{Config, LogTable, Problems, SigstoreTable};
+
+/// One trust domain, ready for use.
+#[derive(Clone)]
+pub(crate) struct Sigstore {
+    /// What signatures are verified against.
+    pub(crate) trust: Arc<TrustRoot>,
+    /// The log that is written to; absent where the signing config names none.
+    pub(crate) log: Option<ChosenLog>,
+    /// The timestamp authorities that are asked, by URL.
+    pub(crate) timestamp_authorities: Vec<Url>,
+    /// A private CA of these services (PEM).
+    pub(crate) ca_pem: Option<Vec<u8>>,
+}
+
+/// The log that is written to.
+#[derive(Clone, Debug)]
+pub(crate) struct ChosenLog {
+    /// Its origin: the host that its checkpoints name.
+    pub(crate) origin: String,
+    /// 1 or 2.
+    pub(crate) version: u32,
+    /// Where entries are sent.
+    pub(crate) write_url: Url,
+    /// Where tiles are read (version 2).
+    pub(crate) read_url: Option<Url>,
+    /// Its public key.
+    pub(crate) key: LogKey,
+}
+
+/// Reads `[sigstore.NAME]` and the `[log]` tables that complete it. `random` settles the choice of ANY.
+pub(crate) fn sigstore(
+    config: &Config,
+    name: &str,
+    table: &Spanned<SigstoreTable>,
+    now_ms: i64,
+    random: u64,
+    problems: &mut Problems,
+) -> Option<Sigstore> {
+    let label = format!("[sigstore.{name}]");
+    let mut trust = match &table.get_ref().trusted_root {
+        Some(file) => TrustRoot::parse(&material(&label, "trusted_root", file, problems)?)
+            .map_err(|error| problems.note(file.span(), format!("{label} trusted_root {}: {error}", file.get_ref()), "use a trusted_root.json as `cosign trusted-root create` writes it"))
+            .ok()?,
+        None => TrustRoot::empty(),
+    };
+    for (origin, log) in &config.file.log {
+        if let Some(key) = log_key(origin, log, problems)
+            && trust.log(&key.key_id()).is_none()
+        {
+            let base = log.get_ref().write_url.as_ref().map_or_else(|| format!("https://{origin}"), |u| u.get_ref().clone());
+            trust.add_log(&base_url(origin, log.get_ref(), base), key, ValidFor::default());
+        }
+    }
+    let ca_pem = match &table.get_ref().ca_file {
+        Some(path) => Some(file_bytes(&label, "ca_file", path.get_ref(), path.span(), problems)?),
+        None => None,
+    };
+    let signing = match &table.get_ref().signing_config {
+        Some(file) => Some(
+            SigningConfig::parse(&material(&label, "signing_config", file, problems)?)
+                .map_err(|error| problems.note(file.span(), format!("{label} signing_config {}: {error}", file.get_ref()), "use a signing_config.json as `cosign signing-config create` writes it"))
+                .ok()?,
+        ),
+        None => None,
+    };
+    let mut log = None;
+    let mut timestamp_authorities = Vec::new();
+    if let (Some(signing), Some(file)) = (&signing, &table.get_ref().signing_config) {
+        let services = signing
+            .rekor_services(now_ms, random)
+            .map_err(|error| problems.note(file.span(), format!("{label} signing_config: {error}"), "renew the file, or correct its selector"))
+            .ok()?;
+        if let Some(service) = services.first() {
+            log = Some(log_of_service(config, &label, file, &service.url, service.version, &trust, problems)?);
+        }
+        let stamps = signing
+            .tsa_services(now_ms, random)
+            .map_err(|error| problems.note(file.span(), format!("{label} signing_config: {error}"), "renew the file, or correct its selector"))
+            .ok()?;
+        for service in stamps {
+            match service.url.parse() {
+                Ok(url) => timestamp_authorities.push(url),
+                Err(_) => problems.note(file.span(), format!("{label} signing_config: {:?} is not a URL", service.url), "correct the file"),
+            }
+        }
+        if !timestamp_authorities.is_empty() && trust.timestamp_authorities.is_empty() {
+            problems.note(table.span(), format!("{label}: stamps are asked for, and the trusted root knows no timestamp authority"), "add the authority's chain: `cosign trusted-root create --tsa=…`");
+        }
+    }
+    if signing.is_none() {
+        log = log_of_tables(config, &label, table, &trust, problems)?;
+    }
+    Some(Sigstore { trust: Arc::new(trust), log, timestamp_authorities, ca_pem })
+}
+
+fn base_url(origin: &str, log: &LogTable, write_url: String) -> String {
+    // Verifiers take the origin of a Rekor v2 log from the host of its base URL; a v1 log is known by its key alone.
+    if log.version.as_ref().is_some_and(|v| *v.get_ref() == 1) { write_url } else { format!("https://{origin}") }
+}
+
+fn material(label: &str, key: &str, file: &Spanned<String>, problems: &mut Problems) -> Option<Vec<u8>> {
+    if file.get_ref() == "public-good" {
+        problems.note(file.span(), format!("{label} {key} = \"public-good\" (by TUF) is not built yet"), "name a file: download it once with cosign, and keep it beside this configuration");
+        return None;
+    }
+    file_bytes(label, key, Path::new(file.get_ref()), file.span(), problems)
+}
+
+fn file_bytes(label: &str, key: &str, path: &Path, span: std::ops::Range<usize>, problems: &mut Problems) -> Option<Vec<u8>> {
+    std::fs::read(path)
+        .map_err(|error| problems.note(span, format!("{label} {key}: {}: {error}", path.display()), "name a file that is there; paths are relative to the working directory"))
+        .ok()
+}
+
+fn log_key(origin: &str, log: &Spanned<LogTable>, problems: &mut Problems) -> Option<LogKey> {
+    let file = log.get_ref().public_key_file.as_ref()?;
+    let label = format!("[log.\"{origin}\"]");
+    let pem = file_bytes(&label, "public_key_file", file.get_ref(), file.span(), problems)?;
+    let spki = pem_to_der(&pem);
+    let name = (!log.get_ref().version.as_ref().is_some_and(|v| *v.get_ref() == 1)).then_some(origin);
+    let key = spki.and_then(|der| LogKey::from_spki(&der, name).ok());
+    if key.is_none() {
+        problems.note(file.span(), format!("{label} public_key_file {} is not the public key of a log", file.get_ref().display()), "use a PEM file with an Ed25519 or ECDSA P-256 public key");
+    }
+    key
+}
+
+fn pem_to_der(pem: &[u8]) -> Option<Vec<u8>> {
+    use base64::Engine as _;
+    let text = std::str::from_utf8(pem).ok()?;
+    let body = text.split("-----BEGIN PUBLIC KEY-----").nth(1)?.split("-----END PUBLIC KEY-----").next()?;
+    let body: String = body.chars().filter(|c| !c.is_whitespace()).collect();
+    base64::engine::general_purpose::STANDARD.decode(body).ok()
+}
+
+/// A signing config names a log by URL; its key and origin come from a `[log]` table with that write URL, or from
+/// the trusted root's log with that base URL.
+fn log_of_service(
+    config: &Config,
+    label: &str,
+    file: &Spanned<String>,
+    url: &str,
+    version: u32,
+    trust: &TrustRoot,
+    problems: &mut Problems,
+) -> Option<ChosenLog> {
+    let same = |other: &str| other.trim_end_matches('/') == url.trim_end_matches('/');
+    let named = config.file.log.iter().find(|(_, log)| log.get_ref().write_url.as_ref().is_some_and(|w| same(w.get_ref())));
+    if let Some((origin, log)) = named {
+        return log_of_table(config, origin, log, version, trust, problems);
+    }
+    let Some(known) = trust.logs.iter().find(|log| same(&log.base_url)) else {
+        problems.note(
+            file.span(),
+            format!("{label} signing_config names the log {url}, and no log of the trusted root has that base URL"),
+            format!("add [log.\"ORIGIN\"] with write_url = \"{url}\" and ORIGIN the host of its base URL in the trusted root"),
+        );
+        return None;
+    };
+    let write_url: Url = url.parse().ok()?;
+    let origin = write_url.host_str().unwrap_or_default().to_owned();
+    // Unless a table says otherwise, a v2 log's tiles are read from where it is written, as the public one's are.
+    let read_url = (version == 2).then(|| write_url.clone());
+    Some(ChosenLog { origin, version, write_url, read_url, key: known.key.clone() })
+}
+
+fn log_of_table(
+    config: &Config,
+    origin: &str,
+    log: &Spanned<LogTable>,
+    version: u32,
+    trust: &TrustRoot,
+    problems: &mut Problems,
+) -> Option<ChosenLog> {
+    let table = log.get_ref();
+    let write_url: Url = table.write_url.as_ref()?.get_ref().parse().ok()?;
+    let read_url = table.read_url.as_ref().and_then(|u| u.get_ref().parse().ok());
+    let version = table.version.as_ref().map_or(version, |v| *v.get_ref());
+    let host = |base: &str| Url::parse(base).ok().and_then(|u| u.host_str().map(str::to_owned));
+    let own = table.public_key_file.as_ref().and_then(|_| log_key(origin, log, &mut config.problems()));
+    let known = || {
+        trust
+            .logs
+            .iter()
+            .find(|l| host(&l.base_url).as_deref() == Some(origin) || l.base_url.trim_end_matches('/') == write_url.as_str().trim_end_matches('/'))
+            .map(|l| l.key.clone())
+    };
+    let Some(key) = own.or_else(known) else {
+        problems.note(
+            log.span(),
+            format!("[log.\"{origin}\"] has no public key, and no log of the trusted root has that host"),
+            "add public_key_file, or add the log to the trusted root",
+        );
+        return None;
+    };
+    if version == 2 && read_url.is_none() {
+        problems.note(
+            log.span(),
+            format!("[log.\"{origin}\"] has no read_url"),
+            "add the URL under which /checkpoint and /tile are served: a repeated upload is read back from there",
+        );
+        return None;
+    }
+    Some(ChosenLog { origin: origin.to_owned(), version, write_url, read_url, key })
+}
+
+/// Without a signing config, the one log with a write URL is the log; none at all is a signature without a log.
+fn log_of_tables(
+    config: &Config,
+    label: &str,
+    table: &Spanned<SigstoreTable>,
+    trust: &TrustRoot,
+    problems: &mut Problems,
+) -> Option<Option<ChosenLog>> {
+    let writable: Vec<_> = config.file.log.iter().filter(|(_, log)| log.get_ref().write_url.is_some()).collect();
+    match writable.as_slice() {
+        [(origin, log)] => {
+            if log.get_ref().version.is_none() {
+                problems.note(log.span(), format!("[log.\"{origin}\"] does not say its version"), "add version = 1 or version = 2");
+                return None;
+            }
+            log_of_table(config, origin, log, 1, trust, problems).map(Some)
+        }
+        [] => {
+            problems.note(
+                table.span(),
+                format!("{label} names no log to write to"),
+                "add signing_config = \"signing_config.json\", or [log.\"ORIGIN\"] with version, write_url and public_key_file",
+            );
+            None
+        }
+        _ => {
+            problems.note(table.span(), format!("{label}: several [log] tables have a write_url"), "say which to use with a signing_config");
+            None
+        }
+    }
+}

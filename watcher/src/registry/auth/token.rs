@@ -1,0 +1,270 @@
+//! The token service: which realm may have our credentials, and the two ways to ask it.
+
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+use http::header::ACCEPT;
+use http::{HeaderValue, Method};
+use outbound::{Request, Response};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use url::Url;
+use url::form_urlencoded::Serializer;
+
+use super::{Authenticator, Bearer, Scope};
+use crate::registry::RegistryError;
+use crate::registry::call::{SMALL_ANSWER, refusal};
+use crate::registry::credentials::Credential;
+
+/// SPEC: a token without `expires_in` lives 60 seconds (distribution's token specification).
+const DEFAULT_LIFETIME: u64 = 60;
+/// No token is kept for longer, whatever it says.
+const LONGEST_LIFETIME: u64 = 3600;
+/// A token is not used in its last moments; clocks differ and requests take time.
+const SLACK: Duration = Duration::from_secs(30);
+/// The name under which ACR and others know a bearer of a refresh token.
+const TOKEN_USER: &str = "00000000-0000-0000-0000-000000000000";
+const DOING: &str = "give a token";
+
+/// Public registries (by the host of their API) whose token service is on another host of their own. The other
+/// well-known ones (ghcr.io, quay.io) are their own realm.
+const PUBLIC_REALMS: [(&str, &str); 2] =
+    [("registry-1.docker.io", "auth.docker.io"), ("registry.gitlab.com", "gitlab.com")];
+
+/// A token and when to stop using it.
+pub(super) struct CachedToken {
+    pub(super) token: SecretString,
+    good_until: Instant,
+}
+
+impl CachedToken {
+    fn new(token: SecretString, lifetime: u64, now: Instant) -> Self {
+        let lifetime = Duration::from_secs(lifetime.min(LONGEST_LIFETIME));
+        Self { token, good_until: now + lifetime - SLACK.min(lifetime / 4) }
+    }
+
+    pub(super) fn is_fresh(&self, now: Instant) -> bool {
+        now < self.good_until
+    }
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    token: Option<SecretString>,
+    access_token: Option<SecretString>,
+    expires_in: Option<u64>,
+}
+
+/// A realm that may be asked.
+struct Realm {
+    url: Url,
+    /// The configuration names its host: the registry's own, or one of `realm_hosts`.
+    named: bool,
+}
+
+impl Authenticator {
+    /// Asks the realm for a token.
+    pub(super) async fn fetch(&self, bearer: &Bearer, scope: &Scope) -> Result<CachedToken, RegistryError> {
+        let credential = self.find(&scope.repository).await?;
+        if let Some(Credential::Bearer(token)) = credential {
+            return Ok(CachedToken::new(token, DEFAULT_LIFETIME, Instant::now()));
+        }
+        let realm = self.realm(&bearer.realm)?;
+        let scopes = scopes(scope, bearer.scope.as_deref());
+        let answer = match &credential {
+            Some(Credential::Identity { username, token }) => {
+                let answer = self.ask(scope, realm.post(bearer, &scopes, token)).await?;
+                // Services without the OAuth2 endpoint may take the same token as a password.
+                if matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
+                    let user = Some(username.as_str()).filter(|u| !u.is_empty() && *u != "<token>");
+                    let request = realm.get(bearer, &scopes).basic(user.unwrap_or(TOKEN_USER), token);
+                    self.ask(scope, request).await?
+                } else {
+                    answer
+                }
+            }
+            Some(Credential::Basic { username, password }) => {
+                self.ask(scope, realm.get(bearer, &scopes).basic(username, password)).await?
+            }
+            Some(Credential::Bearer(_)) | None => self.ask(scope, realm.get(bearer, &scopes)).await?,
+        };
+        self.read(answer, scope, credential.is_some())
+    }
+
+    async fn ask(&self, scope: &Scope, request: Request) -> Result<Response, RegistryError> {
+        let name = self.name(&scope.repository);
+        self.client.send(request).await.map_err(|source| RegistryError::outbound(name, source))
+    }
+
+    fn read(&self, answer: Response, scope: &Scope, had_credentials: bool) -> Result<CachedToken, RegistryError> {
+        let name = self.name(&scope.repository);
+        match answer.status.as_u16() {
+            200 => {}
+            400 | 401 | 403 => {
+                let why = match had_credentials {
+                    true => "its token service refuses them",
+                    false => "its token service gives strangers no token, and none are configured",
+                };
+                return Err(self.unauthorized(&scope.repository, scope.access, why));
+            }
+            _ => return Err(refusal(name, DOING, true, &answer)),
+        }
+        let unusable = |why| RegistryError::Protocol { name: name.clone(), doing: DOING, why };
+        let parsed: TokenAnswer = serde_json::from_slice(&answer.body).map_err(|_| unusable("not a token answer"))?;
+        let token = [parsed.token, parsed.access_token].into_iter().flatten().find(|t| !t.expose_secret().is_empty());
+        let token = token.ok_or_else(|| unusable("no token in it"))?;
+        let lifetime = parsed.expires_in.filter(|seconds| *seconds > 0).unwrap_or(DEFAULT_LIFETIME);
+        Ok(CachedToken::new(token, lifetime, Instant::now()))
+    }
+
+    /// Whether credentials may go to a realm. A registry that is broken into, or that somebody pretends to be,
+    /// must not be able to send them elsewhere.
+    fn realm(&self, text: &str) -> Result<Realm, RegistryError> {
+        let registry = self.registry.to_string();
+        let forbidden = |realm: &str, why| {
+            RegistryError::ForbiddenRealm { registry: registry.clone(), realm: realm.to_owned(), why }
+        };
+        let Ok(url) = Url::parse(text) else { return Err(forbidden("(no URL)", "which is no URL")) };
+        let host = url.host_str().unwrap_or_default();
+        let authority = match url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        };
+        if host.is_empty() || !url.username().is_empty() || url.password().is_some() {
+            return Err(forbidden(&authority, "which is no plain URL"));
+        }
+        match url.scheme() {
+            "https" => {}
+            "http" if self.plain_http => {}
+            _ => return Err(forbidden(&authority, "which is not https")),
+        }
+        let with_port = format!("{host}:{}", url.port_or_known_default().unwrap_or_default());
+        let own = self.base.host_str() == Some(host);
+        let listed = self.realm_hosts.iter().any(|h| h.eq_ignore_ascii_case(host) || *h == with_port);
+        let public = self.base.host_str().is_some_and(|registry| PUBLIC_REALMS.contains(&(registry, &authority)));
+        if own || listed || public {
+            Ok(Realm { url, named: own || listed })
+        } else {
+            Err(forbidden(&authority, "which is not its own host"))
+        }
+    }
+}
+
+impl Realm {
+    fn request(&self, method: Method, url: Url) -> Request {
+        let request = Request::new(method, url).max_bytes(SMALL_ANSWER);
+        let request = request.header(ACCEPT, HeaderValue::from_static("application/json"));
+        if self.named { request.trusted() } else { request }
+    }
+
+    fn get(&self, bearer: &Bearer, scopes: &[String]) -> Request {
+        let mut url = self.url.clone();
+        {
+            let mut query = url.query_pairs_mut();
+            if let Some(service) = &bearer.service {
+                query.append_pair("service", service);
+            }
+            for scope in scopes {
+                query.append_pair("scope", scope);
+            }
+        }
+        self.request(Method::GET, url)
+    }
+
+    fn post(&self, bearer: &Bearer, scopes: &[String], token: &SecretString) -> Request {
+        let mut form = Serializer::new(String::new());
+        form.append_pair("grant_type", "refresh_token");
+        form.append_pair("service", bearer.service.as_deref().unwrap_or_default());
+        form.append_pair("client_id", "sealwatch");
+        form.append_pair("scope", &scopes.join(" "));
+        form.append_pair("refresh_token", token.expose_secret());
+        self.request(Method::POST, self.url.clone()).body("application/x-www-form-urlencoded", form.finish())
+    }
+}
+
+/// Ours, and what the challenge asks for besides, unless that is another repository: a registry does not choose
+/// which repositories our token opens.
+fn scopes(ours: &Scope, challenged: Option<&str>) -> Vec<String> {
+    let besides = challenged.unwrap_or_default().split(' ');
+    let besides = besides.filter(|scope| !scope.is_empty() && !scope.starts_with("repository:"));
+    std::iter::once(ours.to_string()).chain(besides.map(str::to_owned)).take(4).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Access;
+    use super::*;
+    use crate::registry::{Registry, RegistryConfig};
+
+    #[test]
+    fn a_token_is_not_used_in_its_last_moments() {
+        let now = Instant::now();
+        let fresh_after = |lifetime: u64, seconds: u64| {
+            CachedToken::new(SecretString::from("t"), lifetime, now).is_fresh(now + Duration::from_secs(seconds))
+        };
+        assert!(fresh_after(300, 269) && !fresh_after(300, 270));
+        assert!(fresh_after(60, 44) && !fresh_after(60, 45));
+        assert!(fresh_after(1, 0) && !fresh_after(1, 1));
+        assert!(!fresh_after(u64::MAX, LONGEST_LIFETIME));
+    }
+
+    #[test]
+    fn a_challenge_widens_the_scope_to_no_other_repository() {
+        let ours = Scope { repository: "team/app".parse().expect("a repository"), access: Access::Push };
+        let all = |challenged| scopes(&ours, challenged);
+        assert_eq!(all(None), ["repository:team/app:pull,push"]);
+        assert_eq!(all(Some("repository:team/secret:pull repository:team/app:pull")), all(None));
+        assert_eq!(all(Some("aws")), ["repository:team/app:pull,push", "aws"]);
+    }
+
+    /// `Ok(named)` or the refusal.
+    fn realm(registry: &str, plain_http: bool, listed: &str, realm: &str) -> Result<bool, String> {
+        let mut config = RegistryConfig::new(registry.parse().expect("a host"));
+        config.plain_http = plain_http;
+        config.realm_hosts = vec![listed.to_owned()];
+        let registry = Registry::new(config).expect("a client");
+        registry.auth.realm(realm).map(|realm| realm.named).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn credentials_go_to_the_registry_itself_and_to_known_or_named_realms() {
+        for (registry, url, named) in [
+            ("reg.example:5000", "https://reg.example:5000/token", true),
+            ("reg.example:5000", "https://reg.example/token?x=1", true),
+            ("reg.example", "https://auth.example/token", true),
+            ("reg.example", "https://auth2.example:8443/token", false),
+            ("docker.io", "https://auth.docker.io/token", false),
+            ("registry-1.docker.io", "https://auth.docker.io/token", false),
+            ("ghcr.io", "https://ghcr.io/token", true),
+            ("quay.io", "https://quay.io/v2/auth", true),
+            ("registry.gitlab.com", "https://gitlab.com/jwt/auth", false),
+        ] {
+            let listed = if url.contains("auth2") { "auth2.example:8443" } else { "auth.example" };
+            let found = realm(registry, false, listed, url);
+            assert_eq!(found, Ok(named || listed.contains("auth2")), "{registry} {url}");
+        }
+        assert_eq!(realm("reg.example", true, "", "http://reg.example/token"), Ok(true));
+    }
+
+    #[test]
+    fn credentials_go_nowhere_else_and_the_error_says_how_to_allow_it() {
+        for (registry, url) in [
+            ("reg.example", "https://auth.docker.io/token"),
+            ("reg.example", "https://evil.example/token"),
+            ("reg.example", "https://reg.example.evil.example/token"),
+            ("docker.io", "https://auth.docker.io.evil.example/token"),
+            ("docker.io", "https://auth.docker.io:444/token"),
+            ("docker.io", "https://gitlab.com/jwt/auth"),
+            ("reg.example", "http://reg.example/token"),
+            ("reg.example", "ftp://reg.example/token"),
+            ("reg.example", "https://user:pass@reg.example/token"),
+            ("reg.example", "https://auth.example:444/token"),
+            ("reg.example", "/token"),
+            ("reg.example", ""),
+        ] {
+            let refused = realm(registry, false, "auth.example:443", url).expect_err(url);
+            assert!(refused.contains("realm_hosts") && refused.contains(registry), "{url}: {refused}");
+            assert!(!refused.contains("pass"), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! A docker or containers `config.json`: which entry speaks for a repository; pure.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bundle::{RegistryHost, Repository};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use super::{Credential, CredentialsError};
+
+/// Docker Hub under the name that docker's own tools store it by.
+const DOCKER_HUB_SERVER: &str = "https://index.docker.io/v1/";
+
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The parts that hold credentials. Other keys are for other programs.
+#[derive(Deserialize)]
+pub(super) struct DockerConfig {
+    #[serde(default)]
+    auths: BTreeMap<String, Entry>,
+    #[serde(default, rename = "credHelpers")]
+    helpers: BTreeMap<String, String>,
+    #[serde(default, rename = "credsStore")]
+    store: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Entry {
+    auth: Option<SecretString>,
+    username: Option<String>,
+    password: Option<SecretString>,
+    identitytoken: Option<SecretString>,
+    registrytoken: Option<SecretString>,
+}
+
+/// What speaks for a repository.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Source {
+    /// The entry under this key of `auths`.
+    Stored(String),
+    /// What the helper answers for the server.
+    Helper {
+        /// Without `docker-credential-`.
+        name: String,
+        /// What it is asked for.
+        server: String,
+    },
+}
+
+impl DockerConfig {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+
+    /// The longest key that is a prefix of `host/repository`, on whole path components. Of two that are as long a
+    /// helper goes first, as it does in docker; `credsStore` comes last, for what no other entry speaks for.
+    pub(super) fn find(&self, host: &RegistryHost, repository: &Repository) -> Option<Source> {
+        let image = format!("{}/{repository}", normalized(host.as_str()));
+        let helper = longest(self.helpers.keys(), &image);
+        let stored = longest(self.auths.iter().filter(|(_, e)| e.is_filled()).map(|(key, _)| key), &image);
+        let server = |key: &str| match normalized(key).as_str() {
+            "docker.io" => DOCKER_HUB_SERVER.to_owned(),
+            _ => key.to_owned(),
+        };
+        match (helper, stored) {
+            (Some((length, key)), found) if found.is_none_or(|(other, _)| length >= other) => {
+                let name = self.helpers.get(key)?.clone();
+                Some(Source::Helper { name, server: server(key) })
+            }
+            (_, Some((_, key))) => Some(Source::Stored(key.to_owned())),
+            _ => {
+                let name = self.store.clone().filter(|name| !name.is_empty())?;
+                Some(Source::Helper { name, server: server(host.as_str()) })
+            }
+        }
+    }
+
+    /// The credential under a key of `auths`.
+    pub(super) fn stored(&self, key: String, path: &Path) -> Result<Option<Credential>, CredentialsError> {
+        let Some(entry) = self.auths.get(&key) else { return Ok(None) };
+        let bad = || CredentialsError::Auth { path: path.to_owned(), key: key.clone() };
+        let (username, password) = match entry.auth.as_ref().filter(|auth| !auth.expose_secret().is_empty()) {
+            Some(auth) => pair(auth).ok_or_else(bad)?,
+            None => (
+                entry.username.clone().unwrap_or_default(),
+                entry.password.clone().unwrap_or_else(|| SecretString::from("")),
+            ),
+        };
+        Ok(Some(match (filled(&entry.registrytoken), filled(&entry.identitytoken)) {
+            (Some(token), _) => Credential::Bearer(token.clone()),
+            (None, Some(token)) => Credential::Identity { username, token: token.clone() },
+            (None, None) => Credential::Basic { username, password },
+        }))
+    }
+}
+
+impl Entry {
+    /// Docker leaves empty entries behind where a credential store holds the secret.
+    fn is_filled(&self) -> bool {
+        [&self.auth, &self.password, &self.identitytoken, &self.registrytoken].into_iter().any(|s| filled(s).is_some())
+    }
+}
+
+fn filled(secret: &Option<SecretString>) -> Option<&SecretString> {
+    secret.as_ref().filter(|secret| !secret.expose_secret().is_empty())
+}
+
+/// `username:password` in base64, with the padding and the trailing NUL that some tools write.
+fn pair(auth: &SecretString) -> Option<(String, SecretString)> {
+    let decoded = String::from_utf8(BASE64.decode(auth.expose_secret().trim()).ok()?).ok()?;
+    let (username, password) = decoded.split_once(':')?;
+    Some((username.to_owned(), SecretString::from(password.trim_end_matches('\0'))))
+}
+
+/// The longest of `keys` that is `image` or a parent of it, with its length.
+fn longest<'k>(keys: impl Iterator<Item = &'k String>, image: &str) -> Option<(usize, &'k str)> {
+    keys.map(|key| (normalized(key), key.as_str()))
+        .filter(|(prefix, _)| {
+            image.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+        .map(|(prefix, key)| (prefix.len(), key))
+        .max_by_key(|(length, _)| *length)
+}
+
+/// `host[/path]` of a key, which may be a URL as docker login wrote them; Docker Hub under one name.
+fn normalized(key: &str) -> String {
+    let bare = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
+    let bare = bare.trim_end_matches('/');
+    let bare = bare.strip_suffix("/v1").or_else(|| bare.strip_suffix("/v2")).unwrap_or(bare);
+    let (host, path) = bare.split_once('/').map_or((bare, ""), |(host, _)| (host, &bare[host.len()..]));
+    let host = host.to_ascii_lowercase();
+    match host.as_str() {
+        "index.docker.io" | "registry-1.docker.io" => format!("docker.io{path}"),
+        _ => format!("{host}{path}"),
+    }
+}

@@ -1,0 +1,142 @@
+//! What is attached to a digest already, and which of it is a signature of ours.
+//!
+//! "Already signed" means a signature that verifies with this identity's key and against its trust root, the log
+//! included. Anything else on the image, however much it looks like a signature, counts for nothing.
+
+use bundle::legacy::LegacySignature;
+use bundle::oci::classify;
+use bundle::sigstore_bundle::Bundle;
+use bundle::verify::{Requirements, verify_bundle, verify_legacy};
+use bundle::{Digest, Format, ImageReference, PublicKey, Tag, simple_signing};
+use signer::Services;
+use tokio::sync::OnceCell;
+
+use crate::error::WorkError;
+use crate::registry::{Registry, RegistryError};
+
+/// What the registry holds for one digest, each asked for at most once.
+#[derive(Default)]
+pub(super) struct Existing {
+    bundles: OnceCell<Option<Vec<Vec<u8>>>>,
+    legacy: OnceCell<Option<Vec<LegacySignature>>>,
+}
+
+/// Whose signature is looked for, and what it must prove.
+pub(super) struct Wanted<'w> {
+    pub(super) image: &'w ImageReference,
+    pub(super) format: Format,
+    pub(super) key: &'w PublicKey,
+    pub(super) services: &'w Services,
+}
+
+/// A signature on the image that verifies.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The signature's bytes, with low s.
+    pub(super) signature: Vec<u8>,
+    /// The digest of the bundle's bytes, where it is one.
+    bundle: Option<Digest>,
+}
+
+/// What a look at the image said.
+#[derive(Debug)]
+pub(super) enum Seen {
+    /// These verify; maybe none.
+    Signatures(Vec<Found>),
+    /// So much is attached that not all of it was read.
+    TooMuch,
+}
+
+impl Existing {
+    /// The valid signatures of the wanted identity. "Could not ask" is an error and never a "none".
+    pub(super) async fn find(&self, registry: &Registry, wanted: &Wanted<'_>) -> Result<Seen, WorkError> {
+        let (repository, digest) = (&wanted.image.name.repository, &wanted.image.digest);
+        let found = match wanted.format {
+            Format::Bundle => {
+                let read = async || unless_too_many(registry.bundles(repository, digest).await);
+                self.bundles.get_or_try_init(read).await?.as_ref().map(|bundles| {
+                    bundles.iter().filter_map(|bundle| wanted.bundle(bundle)).collect()
+                })
+            }
+            Format::Legacy => {
+                let read = async || unless_too_many(registry.legacy_signatures(repository, digest).await);
+                self.legacy.get_or_try_init(read).await?.as_ref().map(|signatures| {
+                    signatures.iter().filter_map(|signature| wanted.legacy(signature)).collect()
+                })
+            }
+        };
+        Ok(found.map_or(Seen::TooMuch, Seen::Signatures))
+    }
+}
+
+/// Anybody who may push can attach more than is read. That must not keep the image unsigned, so it is no failure.
+fn unless_too_many<T>(read: Result<T, RegistryError>) -> Result<Option<T>, WorkError> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error @ RegistryError::TooMany { .. }) => {
+            tracing::warn!(%error, "not everything that is attached to an image was looked at");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl Wanted<'_> {
+    fn bundle(&self, json: &[u8]) -> Option<Found> {
+        let bundle = Bundle::parse(json).ok()?;
+        let (digest, trust) = (&self.image.digest, &self.services.trust);
+        verify_bundle(&bundle, digest, self.key, trust, &self.requirements()).ok()?;
+        let signature = self.key.low_s(bundle.content.signature()?).ok()?;
+        Some(Found { signature, bundle: Some(Digest::of(json)) })
+    }
+
+    fn legacy(&self, signature: &LegacySignature) -> Option<Found> {
+        let (digest, trust) = (&self.image.digest, &self.services.trust);
+        verify_legacy(signature, digest, self.key, trust, &self.requirements()).ok()?;
+        // A signature that was copied from another repository names that one, and readers who compare refuse it.
+        let claimed = simple_signing::parse(&signature.payload).ok()?.docker_reference;
+        let ours = self.image.name.docker_reference();
+        let with_tag = claimed.strip_prefix(&ours).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '@']));
+        if !with_tag {
+            return None;
+        }
+        Some(Found { signature: self.key.low_s(&signature.signature().ok()?).ok()?, bundle: None })
+    }
+
+    /// What we publish ourselves proves this much, so no less is taken for it.
+    fn requirements(&self) -> Requirements {
+        let log = match (&self.services.log, self.format) {
+            (None, _) => false,
+            (Some(_), Format::Bundle) => true,
+            // Rekor v2's proof does not fit into a legacy signature.
+            (Some(log), Format::Legacy) => log.version() == 1,
+        };
+        Requirements { log, timestamp: !self.services.timestamp_authorities.is_empty() }
+    }
+}
+
+/// The manifest that carries a signature that was found.
+pub(super) async fn carrier(
+    registry: &Registry,
+    image: &ImageReference,
+    found: &Found,
+) -> Result<Option<Digest>, RegistryError> {
+    let repository = &image.name.repository;
+    let Some(bundle) = &found.bundle else {
+        let tag = Tag::legacy_signature(&image.digest);
+        return Ok(registry.manifest_by_tag(repository, &tag).await?.map(|fetched| fetched.descriptor.digest));
+    };
+    for referrer in registry.referrers(repository, &image.digest).await?.manifests {
+        let fetched = match registry.manifest(repository, &referrer.digest).await {
+            Ok(Some(fetched)) => fetched,
+            // Junk, or gone again. Anything else is "could not ask".
+            Ok(None) | Err(RegistryError::Manifest { .. }) => continue,
+            Err(error) => return Err(error),
+        };
+        let carries = fetched.manifest.layers.iter().any(|layer| layer.digest == *bundle);
+        if carries && classify::referrer(&fetched.manifest).is_some() {
+            return Ok(Some(referrer.digest));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,29 @@
+//! One body for both engines. Each noun's file ends in a macro that holds its SQL and its methods;
+//! this one stamps them all for one engine. What differs between the dialects is two words of SQL:
+//! the database's clock in unix milliseconds, and how a claim steps over rows that others claim.
+
+/// Stamps every noun for one engine's store. The type must have `begin()` (a write transaction),
+/// `reader()` (a pool), `record_batch()` and `wakeups`.
+macro_rules! stamp {
+    ($Store:ty, $Database:ty, now = $now:literal, claim = $claim:literal) => {
+        crate::events::stamp_events!($Store, $Database, $now, $claim);
+        crate::dead_letters::stamp_dead_letters!($Store);
+        crate::skips::stamp_skips!($Store, $Database);
+        crate::jobs::stamp_jobs!($Store, $Database, $now, $claim);
+        crate::parked::stamp_parked!($Store, $now);
+        crate::ledger::stamp_ledger!($Store, $Database);
+        crate::own_artifacts::stamp_own_artifacts!($Store, $now);
+        crate::locks::stamp_locks!($Store, $now);
+        crate::retention::stamp_retention!($Store);
+        crate::status::stamp_status!($Store, $now);
+        impl crate::Store for $Store {}
+    };
+}
+pub(crate) use stamp;
+
+/// A fresh fencing token: 128 random bits in hex.
+pub(crate) fn lease_token() -> Result<String, crate::StoreError> {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes).map_err(crate::StoreError::Random)?;
+    Ok(hex::encode(bytes))
+}

@@ -1,0 +1,191 @@
+//! Why the store could not do what was asked. No message repeats a URL: it may hold a password.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The store could not look, or refused what would break the ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The URL names no engine of ours.
+    #[error("the store's url must start with \"sqlite:\" or \"postgres://\"")]
+    UnknownEngine,
+    /// The URL starts well and goes on badly.
+    #[error("the store's url is not usable: {reason}")]
+    Url {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Another process has the SQLite database.
+    #[error(
+        "the database {} is in use by another process (it holds {}.lock); stop that process, or use PostgreSQL to share the work",
+        .path.display(), .path.display()
+    )]
+    InUse {
+        /// The database's file.
+        path: PathBuf,
+    },
+    /// A file could not be opened.
+    #[error("cannot open {}: {cause}", .path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// The database could not be reached, or did not let us in.
+    #[error("cannot open the database {target}: {cause}")]
+    Connect {
+        /// The database without its password.
+        target: String,
+        /// What the driver said.
+        cause: sqlx::Error,
+    },
+    /// The database did not answer in time.
+    #[error("cannot open the database {target}: no answer within {seconds} s")]
+    ConnectTimeout {
+        /// The database without its password.
+        target: String,
+        /// How long we waited.
+        seconds: u64,
+    },
+    /// The schema is one that this program does not know.
+    #[error(
+        "the database's schema has version {version}, which this sealwatch does not know; run the version that wrote it, or a newer one"
+    )]
+    NewerSchema {
+        /// The version that is unknown.
+        version: i64,
+    },
+    /// The schema could not be brought up to date.
+    #[error("cannot bring the database's schema up to date: {cause}")]
+    Migrate {
+        /// What the migrator said.
+        cause: sqlx::migrate::MigrateError,
+    },
+    /// A statement failed.
+    #[error("the database failed: {0}")]
+    Database(sqlx::Error),
+    /// The transaction that carried this batch, and those of other callers, failed.
+    #[error("the commit of a group of push events failed: {0}")]
+    Group(Arc<StoreError>),
+    /// The store is closed.
+    #[error("the store is closed")]
+    Closed,
+    /// The system gave no random bytes for a lease.
+    #[error("no random bytes for a lease: {0}")]
+    Random(getrandom::Error),
+    /// An identity would span two trust zones.
+    #[error(
+        "identity {identity} is recorded in trust zone {recorded:?} and cannot sign in {asked:?} too; give each trust zone its own key"
+    )]
+    TwoTrustZones {
+        /// The key's fingerprint.
+        identity: String,
+        /// The zone in the ledger.
+        recorded: String,
+        /// The zone that was asked for.
+        asked: String,
+    },
+    /// No such row in the ledger.
+    #[error("the ledger has no row {id}")]
+    UnknownRow {
+        /// The row's id.
+        id: i64,
+    },
+    /// A step of the ledger before the one that it rests on.
+    #[error("ledger row {id} cannot take its {step} before its {needs}")]
+    OutOfOrder {
+        /// The row's id.
+        id: i64,
+        /// What was to be recorded.
+        step: &'static str,
+        /// What must be there first.
+        needs: &'static str,
+    },
+    /// A log gave one index to two leaves.
+    #[error("ledger row {id}: index {log_index} of log {log_origin} is recorded with another leaf")]
+    EntryConflict {
+        /// The row's id.
+        id: i64,
+        /// The log.
+        log_origin: String,
+        /// The index within it.
+        log_index: u64,
+    },
+    /// A number that the database's integers cannot hold.
+    #[error("{column} is out of range: {value}")]
+    OutOfRange {
+        /// The column.
+        column: &'static str,
+        /// The value.
+        value: u64,
+    },
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later with nothing changed by a person.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Database(cause) | Self::Connect { cause, .. } => transient(cause),
+            Self::Group(cause) => cause.is_transient(),
+            Self::ConnectTimeout { .. } | Self::Random(_) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Connections come back, full disks are emptied; what a row holds does not change by itself.
+fn transient(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => !matches!(
+            error.kind(),
+            sqlx::error::ErrorKind::UniqueViolation
+                | sqlx::error::ErrorKind::ForeignKeyViolation
+                | sqlx::error::ErrorKind::NotNullViolation
+                | sqlx::error::ErrorKind::CheckViolation
+        ),
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::BeginFailed => true,
+        _ => false,
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::PoolClosed => Self::Closed,
+            other => Self::Database(other),
+        }
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for StoreError {
+    fn from(cause: sqlx::migrate::MigrateError) -> Self {
+        match cause {
+            sqlx::migrate::MigrateError::VersionMissing(version) => Self::NewerSchema { version },
+            cause => Self::Migrate { cause },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_of_a_group_is_as_transient_as_its_cause() {
+        let lost = StoreError::Group(Arc::new(StoreError::Database(sqlx::Error::PoolTimedOut)));
+        assert!(lost.is_transient());
+        let refused = StoreError::Group(Arc::new(StoreError::UnknownRow { id: 1 }));
+        assert!(!refused.is_transient());
+    }
+
+    #[test]
+    fn the_error_of_a_database_in_use_names_the_file() {
+        let error = StoreError::InUse { path: "/var/lib/sealwatch.db".into() };
+        assert!(error.to_string().contains("/var/lib/sealwatch.db.lock"));
+    }
+}

@@ -1,0 +1,150 @@
+//! The intake queue, on both engines.
+
+use crate::testing::{digest, event, image, job, on_both_engines, tag};
+use crate::{FinishedJob, JobOutcome, JobState, NewEvent, Skip};
+
+on_both_engines! {
+    async fn a_redelivered_push_is_queued_once(database) {
+        let store = database.store();
+        let push = event("team/app", Some(digest(1)));
+        store.record_events(&[push.clone(), push.clone()]).await.unwrap();
+        store.record_events(std::slice::from_ref(&push)).await.unwrap();
+        for _ in 0..3 {
+            let leased = store.lease_event(60_000).await.unwrap().unwrap();
+            assert_eq!(leased.event, push);
+            assert!(store.finish_event(&leased, &[job("team/app", digest(1), "v1")], &[]).await.unwrap());
+        }
+        assert!(store.lease_event(60_000).await.unwrap().is_none());
+        assert_eq!(store.counts().await.unwrap().jobs_ready, 1);
+        let leased = store.lease_job(60_000).await.unwrap().unwrap();
+        assert_eq!(leased.first_seen_at, push.received_at);
+        assert!(store.lease_job(60_000).await.unwrap().is_none());
+    }
+
+    async fn an_event_becomes_its_jobs_and_skips_in_one_step(database) {
+        let store = database.store();
+        store.record_events(&[event("team/app", None)]).await.unwrap();
+        let leased = store.lease_event(60_000).await.unwrap().unwrap();
+        let name = image("team/app");
+        let skip = Skip {
+            registry: name.registry.clone(),
+            repository: name.repository.clone(),
+            tag: Some(tag("v1")),
+            digest: None,
+            reason: "no-rule".to_owned(),
+            detail: "no rule matches\0".to_owned(),
+            at: 5,
+        };
+        let jobs = [job("team/b", digest(2), "v1"), job("team/a", digest(1), "v1")];
+        assert!(store.finish_event(&leased, &jobs, std::slice::from_ref(&skip)).await.unwrap());
+        let counts = store.counts().await.unwrap();
+        assert_eq!((counts.events_waiting, counts.events_leased, counts.jobs_ready), (0, 0, 2));
+        let skips = store.skips_for(&name.registry, &name.repository, 10).await.unwrap();
+        assert_eq!(skips, [Skip { detail: "no rule matches\u{fffd}".to_owned(), ..skip }]);
+        let elsewhere = image("team/other").repository;
+        assert!(store.skips_for(&name.registry, &elsewhere, 10).await.unwrap().is_empty());
+    }
+
+    async fn a_lost_event_lease_writes_nothing(database) {
+        let store = database.store();
+        store.record_events(&[event("team/app", Some(digest(1)))]).await.unwrap();
+        // The first lease ends at once, so that a second worker gets the event.
+        let lost = store.lease_event(0).await.unwrap().unwrap();
+        let held = store.lease_event(60_000).await.unwrap().unwrap();
+        assert_eq!((held.id, held.attempts), (lost.id, 2));
+        assert_ne!(held.lease, lost.lease);
+
+        let jobs = [job("team/app", digest(1), "v1")];
+        assert!(!store.finish_event(&lost, &jobs, &[]).await.unwrap());
+        assert!(!store.retry_event(&lost, 0, "late").await.unwrap());
+        assert!(!store.park_event(&lost, "late").await.unwrap());
+        let counts = store.counts().await.unwrap();
+        assert_eq!((counts.jobs_ready, counts.events_leased, counts.events_parked), (0, 1, 0));
+        assert!(store.finish_event(&held, &jobs, &[]).await.unwrap());
+        assert!(!store.finish_event(&held, &jobs, &[]).await.unwrap());
+    }
+
+    async fn an_event_is_retried_after_its_delay(database) {
+        let store = database.store();
+        store.record_events(&[event("team/app", None)]).await.unwrap();
+        let leased = store.lease_event(60_000).await.unwrap().unwrap();
+        assert!(store.retry_event(&leased, 3_600_000, "the registry is away").await.unwrap());
+        assert!(store.lease_event(60_000).await.unwrap().is_none());
+        assert_eq!(store.counts().await.unwrap().events_waiting, 1);
+
+        store.record_events(&[event("team/app", None)]).await.unwrap();
+        let leased = store.lease_event(60_000).await.unwrap().unwrap();
+        assert!(store.retry_event(&leased, 0, "again").await.unwrap());
+        assert_eq!(store.lease_event(60_000).await.unwrap().unwrap().attempts, 2);
+    }
+
+    async fn events_leave_in_the_order_in_which_they_came(database) {
+        let store = database.store();
+        for number in 0..5 {
+            store.record_events(&[event("team/app", Some(digest(number)))]).await.unwrap();
+        }
+        for number in 0..5 {
+            let leased = store.lease_event(60_000).await.unwrap().unwrap();
+            assert_eq!(leased.event.digest, Some(digest(number)));
+        }
+    }
+
+    async fn two_hundred_concurrent_events_are_all_durable(database) {
+        let store = database.store();
+        let callers: Vec<_> = (0..200)
+            .map(|number| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    store.record_events(&[event("team/app", Some(digest(number)))]).await
+                })
+            })
+            .collect();
+        for caller in callers {
+            caller.await.unwrap().unwrap();
+        }
+        drop(store);
+        let database = database.reopen().await;
+        let store = database.store();
+        let mut seen = std::collections::BTreeSet::new();
+        while let Some(leased) = store.lease_event(60_000).await.unwrap() {
+            assert!(seen.insert(leased.event.digest));
+        }
+        assert_eq!(seen.len(), 200);
+    }
+
+    async fn an_event_without_tag_or_digest_comes_back_as_it_went_in(database) {
+        let store = database.store();
+        let bare = NewEvent { tag: None, digest: None, ..event("a/b/c", None) };
+        store.record_events(&[]).await.unwrap();
+        store.record_events(std::slice::from_ref(&bare)).await.unwrap();
+        assert_eq!(store.lease_event(60_000).await.unwrap().unwrap().event, bare);
+    }
+
+    async fn whoever_waits_for_work_is_told_of_it(database) {
+        let store = database.store();
+        let mut wakeups = store.wakeups();
+        assert!(!wakeups.has_changed().unwrap());
+        store.record_events(&[event("team/app", None)]).await.unwrap();
+        assert!(wakeups.has_changed().unwrap());
+        wakeups.mark_unchanged();
+        let leased = store.lease_event(60_000).await.unwrap().unwrap();
+        store.finish_event(&leased, &[job("team/app", digest(1), "v1")], &[]).await.unwrap();
+        assert!(wakeups.has_changed().unwrap());
+    }
+
+    async fn an_event_for_a_finished_job_makes_it_ready_again(database) {
+        let store = database.store();
+        let name = image("team/app");
+        for run in 0..2 {
+            store.record_events(&[event("team/app", Some(digest(1)))]).await.unwrap();
+            let leased = store.lease_event(60_000).await.unwrap().unwrap();
+            store.finish_event(&leased, &[job("team/app", digest(1), "v1")], &[]).await.unwrap();
+            let leased = store.lease_job(60_000).await.unwrap().unwrap();
+            assert_eq!((leased.attempts, leased.wakes), (1, run));
+            let ended = store.finish_job(&leased, &JobOutcome::Signed).await.unwrap();
+            assert_eq!(ended, FinishedJob::Done);
+        }
+        let row = store.job(&name.registry, &name.repository, &digest(1)).await.unwrap().unwrap();
+        assert_eq!(row.state, JobState::Done);
+    }
+}

@@ -1,0 +1,86 @@
+//! What we remember: push events, jobs, the ledger; in SQLite or PostgreSQL. The only SQL in the
+//! project.
+//!
+//! [`open`] takes a URL and answers with one [`Store`], whichever the engine. Its methods are
+//! grouped by noun in one trait each ([`Events`], [`Jobs`], [`Ledger`] and so on), so that a role can
+//! be handed the part that it needs; on `Arc<dyn Store>` all of them are in reach without an import.
+//!
+//! # What is promised
+//! - What [`Events::record_events`] has answered for survives a crash and a power cut.
+//! - Leases run on the database's clock and are fenced by a token: who lost a lease writes nothing.
+//! - A job that is woken while it is worked on runs again.
+//! - The ledger takes each fact once; the first writer wins and everyone is told what is stored.
+//!
+//! # Out of scope
+//! What to sign and when (`watcher`), how (`signer`), and whether what is stored verifies (`bundle`).
+//! Retries are counted here and paced by the caller.
+
+mod column;
+mod dead_letters;
+mod dialect;
+mod error;
+mod events;
+mod jobs;
+mod ledger;
+mod locks;
+mod migrations;
+mod own_artifacts;
+mod parked;
+mod postgres;
+mod retention;
+mod skips;
+mod sqlite;
+mod status;
+#[cfg(test)]
+mod testing;
+
+use std::sync::Arc;
+
+pub use dead_letters::{DeadLetter, DeadLetters};
+pub use error::StoreError;
+pub use events::{Events, LeasedEvent, NewEvent};
+pub use jobs::{FinishedJob, JobClass, JobOutcome, JobRow, JobState, Jobs, LeasedJob, NewJob, UnknownWord};
+pub use ledger::{Intent, Ledger, LedgerRow, Material, RecordedEntry, RecordedSignature, Stage};
+pub use locks::{LockToken, Locks};
+pub use own_artifacts::OwnArtifacts;
+pub use parked::{Parked, ParkedFilter, ParkedRow};
+pub use retention::{Purged, Retention};
+pub use skips::{Skip, Skips};
+pub use status::{Counts, Status};
+
+/// Everything that we remember. One trait for both engines; every test of it runs on both.
+pub trait Store:
+    Events + DeadLetters + Skips + Jobs + Parked + Ledger + OwnArtifacts + Locks + Retention + Status
+{
+}
+
+/// Opens the store that a URL names, brings its schema up to date and, on SQLite, takes back the
+/// leases of the process that held it before.
+///
+/// `sqlite:PATH`, `sqlite::memory:` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
+pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+    match url.split_once(':').map(|(scheme, _)| scheme) {
+        Some("sqlite") => Ok(Arc::new(sqlite::SqliteStore::open(url).await?)),
+        Some("postgres" | "postgresql") => Ok(Arc::new(postgres::PostgresStore::open(url).await?)),
+        _ => Err(StoreError::UnknownEngine),
+    }
+}
+
+/// Opens a store that another process may be working with: for looking, and for sending parked work again. On SQLite
+/// nothing is created or migrated and no lease is taken back; on PostgreSQL it is the same as [`open`].
+pub async fn open_beside(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+    match url.split_once(':').map(|(scheme, _)| scheme) {
+        Some("sqlite") => Ok(Arc::new(sqlite::SqliteStore::open_beside(url).await?)),
+        _ => open(url).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// The roof opens the store in a task of its own, so the future must be able to move.
+    #[test]
+    fn opening_can_move_between_threads() {
+        fn can_move(_: impl Send) {}
+        can_move(super::open("sqlite::memory:"));
+    }
+}

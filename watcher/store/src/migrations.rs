@@ -1,0 +1,66 @@
+//! The schema's history, embedded. A landed file is never edited; a change is a new file in each of
+//! the two directories.
+
+use std::borrow::Cow;
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+/// The migrations of SQLite.
+pub(crate) fn sqlite() -> Migrator {
+    migrator([(1, "intake, jobs, ledger", include_str!("../../../migrations/sqlite/0001_intake_jobs_ledger.sql"))])
+}
+
+/// The migrations of PostgreSQL; the migrator holds an advisory lock while they run.
+pub(crate) fn postgres() -> Migrator {
+    migrator([(1, "intake, jobs, ledger", include_str!("../../../migrations/postgres/0001_intake_jobs_ledger.sql"))])
+}
+
+fn migrator<const N: usize>(files: [(i64, &'static str, &'static str); N]) -> Migrator {
+    Migrator::with_migrations(
+        files
+            .into_iter()
+            .map(|(version, description, sql)| {
+                Migration::new(version, Cow::Borrowed(description), MigrationType::Simple, sql.into_sql_str(), false)
+            })
+            .collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_engines_have_the_same_versions_and_tables() {
+        let outline = |migrator: Migrator| -> Vec<(i64, Vec<String>)> {
+            migrator
+                .iter()
+                .map(|migration| {
+                    let lines = migration.sql.as_str().lines();
+                    let created = lines.filter(|line| line.starts_with("CREATE"));
+                    (migration.version, created.map(str::to_owned).collect())
+                })
+                .collect()
+        };
+        let (sqlite, postgres) = (outline(sqlite()), outline(postgres()));
+        assert!(!sqlite.is_empty());
+        assert_eq!(sqlite, postgres);
+    }
+
+    #[test]
+    fn sqlite_tables_are_strict() {
+        for migration in sqlite().iter() {
+            let sql = migration.sql.as_str();
+            assert_eq!(sql.matches("CREATE TABLE").count(), sql.matches(") STRICT").count());
+        }
+    }
+
+    #[test]
+    fn postgres_integers_are_wide() {
+        for migration in postgres().iter() {
+            let sql = migration.sql.as_str();
+            assert!(!sql.contains(" INTEGER") && !sql.contains(" INT ") && !sql.contains("SMALLINT"));
+        }
+    }
+}

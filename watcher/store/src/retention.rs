@@ -1,0 +1,142 @@
+//! Forgetting what has served its purpose: finished jobs, skips and dead letters. The ledger is not
+//! forgotten, nor is what is parked.
+
+use async_trait::async_trait;
+
+use crate::StoreError;
+
+/// How many rows one statement deletes: other writers get their turn in between.
+pub(crate) const ROWS_PER_STATEMENT: i64 = 1_000;
+
+/// What was forgotten.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Purged {
+    /// Jobs that were done or skipped.
+    pub jobs: u64,
+    /// Skips.
+    pub skips: u64,
+    /// Dead letters.
+    pub dead_letters: u64,
+}
+
+/// Forgets the old.
+#[async_trait]
+pub trait Retention: Send + Sync {
+    /// Forgets what was finished, skipped or received before a time in unix milliseconds.
+    async fn purge(&self, before_ms: i64) -> Result<Purged, StoreError>;
+}
+
+pub(crate) const JOBS: &str = "-- retention::purge
+DELETE FROM jobs WHERE id IN (
+    SELECT id FROM jobs WHERE state IN ('done', 'skipped') AND finished_at < $1
+    ORDER BY finished_at LIMIT $2)
+AND state IN ('done', 'skipped') AND finished_at < $1";
+
+pub(crate) const SKIPS: &str = "-- retention::purge
+DELETE FROM skips WHERE id IN (
+    SELECT id FROM skips WHERE skipped_at < $1 ORDER BY skipped_at LIMIT $2)";
+
+pub(crate) const DEAD_LETTERS: &str = "-- retention::purge
+DELETE FROM dead_letters WHERE id IN (
+    SELECT id FROM dead_letters WHERE received_at < $1 ORDER BY received_at LIMIT $2)";
+
+macro_rules! stamp_retention {
+    ($Store:ty) => {
+        impl $Store {
+            async fn purge_by(&self, statement: &'static str, before_ms: i64) -> Result<u64, crate::StoreError> {
+                let mut purged = 0;
+                loop {
+                    let mut tx = self.begin().await?;
+                    let deleted = sqlx::query(statement)
+                        .bind(before_ms)
+                        .bind(crate::retention::ROWS_PER_STATEMENT)
+                        .execute(&mut *tx)
+                        .await?
+                        .rows_affected();
+                    tx.commit().await?;
+                    purged += deleted;
+                    if deleted == 0 {
+                        return Ok(purged);
+                    }
+                }
+            }
+        }
+
+        #[async_trait::async_trait]
+        impl crate::Retention for $Store {
+            async fn purge(&self, before_ms: i64) -> Result<crate::Purged, crate::StoreError> {
+                use crate::retention::{DEAD_LETTERS, JOBS, SKIPS};
+                Ok(crate::Purged {
+                    jobs: self.purge_by(JOBS, before_ms).await?,
+                    skips: self.purge_by(SKIPS, before_ms).await?,
+                    dead_letters: self.purge_by(DEAD_LETTERS, before_ms).await?,
+                })
+            }
+        }
+    };
+}
+pub(crate) use stamp_retention;
+
+#[cfg(test)]
+mod tests {
+    use bundle::Format;
+
+    use crate::testing::{digest, event, image, job, on_both_engines};
+    use crate::{Intent, JobClass, JobOutcome, Purged, Skip};
+
+    const FAR: i64 = i64::MAX;
+
+    on_both_engines! {
+        async fn a_purge_forgets_the_finished_and_keeps_the_ledger(database) {
+            let store = database.store();
+            let name = image("team/app");
+            store.intend(&Intent {
+                image: name.with_digest(digest(1)),
+                identity_name: "release".to_owned(),
+                identity: "fingerprint".to_owned(),
+                public_key_spki: vec![1],
+                format: Format::Bundle,
+                log_origin: "log.example.com".to_owned(),
+                trust_zone: "prod".to_owned(),
+                class: JobClass::Push,
+                at: 1,
+            }).await.unwrap();
+            for number in 1..=4 {
+                store.enqueue_job(&job("team/app", digest(number), "v1")).await.unwrap();
+            }
+            let (done, skipped, parked) = (
+                store.lease_job(60_000).await.unwrap().unwrap(),
+                store.lease_job(60_000).await.unwrap().unwrap(),
+                store.lease_job(60_000).await.unwrap().unwrap(),
+            );
+            store.finish_job(&done, &JobOutcome::Signed).await.unwrap();
+            let (reason, detail) = ("no-rule".to_owned(), String::new());
+            store.finish_job(&skipped, &JobOutcome::Skipped { reason, detail }).await.unwrap();
+            store.park_job(&parked, "denied").await.unwrap();
+            store.record_dead_letter("harbor", "not json", b"{", 50).await.unwrap();
+            store.record_events(&[event("team/app", None), event("team/app", None)]).await.unwrap();
+            let leased = store.lease_event(60_000).await.unwrap().unwrap();
+            let skip = Skip {
+                registry: name.registry.clone(),
+                repository: name.repository.clone(),
+                tag: None,
+                digest: None,
+                reason: "no-rule".to_owned(),
+                detail: String::new(),
+                at: 50,
+            };
+            store.finish_event(&leased, &[], &[skip]).await.unwrap();
+
+            assert_eq!(store.purge(50).await.unwrap(), Purged::default());
+            let purged = store.purge(FAR).await.unwrap();
+            assert_eq!(purged, Purged { jobs: 2, skips: 1, dead_letters: 1 });
+            let counts = store.counts().await.unwrap();
+            assert_eq!((counts.jobs_ready, counts.jobs_parked, counts.events_waiting), (1, 1, 1));
+            assert_eq!((counts.jobs_done, counts.jobs_skipped, counts.dead_letters), (0, 0, 0));
+            assert_eq!(counts.ledger_intended, 1);
+            assert_eq!(store.ledger_for(&name.with_digest(digest(1))).await.unwrap().len(), 1);
+            // A purged job can be asked for again.
+            store.enqueue_job(&job("team/app", digest(1), "v2")).await.unwrap();
+        }
+    }
+}

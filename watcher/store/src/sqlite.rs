@@ -1,0 +1,169 @@
+//! SQLite, the embedded default: one file, one process. All writes go through one connection; reads
+//! have their own. The process holds a lock file beside the database, so the leases that it finds
+//! when it opens are those of a process that is gone, and it takes them back.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Sqlite, Transaction};
+use tokio::sync::watch;
+
+use crate::dialect::stamp;
+use crate::{NewEvent, StoreError, migrations};
+
+mod committer;
+mod lock_file;
+
+use committer::Committer;
+use lock_file::LockFile;
+
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const READERS: u32 = 4;
+
+/// The store in SQLite.
+pub(crate) struct SqliteStore {
+    writer: SqlitePool,
+    reader: SqlitePool,
+    committer: Committer,
+    wakeups: watch::Sender<u64>,
+    /// Held as long as the store lives. A database in memory needs none.
+    _lock: Option<LockFile>,
+}
+
+impl SqliteStore {
+    /// Opens the database that a URL names, and creates the file where there is none.
+    pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
+        if url.contains('?') {
+            let reason = "a sqlite url has no parameters; write %3F for a question mark".to_owned();
+            return Err(StoreError::Url { reason });
+        }
+        let options =
+            SqliteConnectOptions::from_str(url).map_err(|error| StoreError::Url { reason: error.to_string() })?;
+        let in_memory = url.trim_start_matches("sqlite:").trim_start_matches("//") == ":memory:";
+        if in_memory { Self::open_in_memory(options).await } else { Self::open_file(options).await }
+    }
+
+    /// Opens a database that is there already, beside the process that holds it: no lease is taken back, and no
+    /// schema changed.
+    pub(crate) async fn open_beside(url: &str) -> Result<Self, StoreError> {
+        let options =
+            SqliteConnectOptions::from_str(url).map_err(|error| StoreError::Url { reason: error.to_string() })?;
+        let path = resolved(options.get_filename())?;
+        let options = options.filename(&path).create_if_missing(false).foreign_keys(true).busy_timeout(BUSY_TIMEOUT);
+        let writing = options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+        let writer = connect(one_connection(), writing, &path).await?;
+        let reader = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options.pragma("query_only", "1"));
+        let committer = Committer::start(writer.clone());
+        Ok(Self { writer, reader, committer, wakeups: watch::Sender::new(0), _lock: None })
+    }
+
+    async fn open_file(options: SqliteConnectOptions) -> Result<Self, StoreError> {
+        let path = resolved(options.get_filename())?;
+        let lock = LockFile::take(&path)?;
+        let options = options.filename(&path).create_if_missing(true).foreign_keys(true).busy_timeout(BUSY_TIMEOUT);
+        let writing = options
+            .clone()
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .optimize_on_close(true, None);
+        let writer = connect(one_connection(), writing, &path).await?;
+        migrate(&writer).await?;
+        let reading = options.pragma("query_only", "1");
+        let reader = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(reading);
+        Self::start(writer, reader, Some(lock)).await
+    }
+
+    /// One connection for everything: a second would see the same memory, but wait for its locks.
+    async fn open_in_memory(options: SqliteConnectOptions) -> Result<Self, StoreError> {
+        let path = Path::new(":memory:");
+        let writer = connect(one_connection(), options.foreign_keys(true), path).await?;
+        migrate(&writer).await?;
+        Self::start(writer.clone(), writer, None).await
+    }
+
+    async fn start(writer: SqlitePool, reader: SqlitePool, lock: Option<LockFile>) -> Result<Self, StoreError> {
+        let committer = Committer::start(writer.clone());
+        let wakeups = watch::Sender::new(0);
+        let store = Self { writer, reader, committer, wakeups, _lock: lock };
+        store.reclaim_leases().await?;
+        Ok(store)
+    }
+
+    /// Whoever held these leases is gone: we hold the lock file.
+    async fn reclaim_leases(&self) -> Result<(), StoreError> {
+        const EVENTS: &str = "-- sqlite::reclaim_leases
+UPDATE push_events SET state = 'ready', lease = NULL,
+    due_at = MIN(due_at, CAST(ROUND(unixepoch('subsec') * 1000) AS INTEGER))
+WHERE state = 'leased'";
+        const JOBS: &str = "-- sqlite::reclaim_leases
+UPDATE jobs SET state = 'ready', lease = NULL,
+    due_at = MIN(due_at, CAST(ROUND(unixepoch('subsec') * 1000) AS INTEGER))
+WHERE state = 'leased'";
+        const LOCKS: &str = "-- sqlite::reclaim_leases
+DELETE FROM locks";
+        let mut tx = self.begin().await?;
+        for statement in [EVENTS, JOBS, LOCKS] {
+            sqlx::query(statement).execute(&mut *tx).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// A transaction that writes takes the write lock first: one that reads and then writes could
+    /// find that what it read is stale.
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    fn reader(&self) -> &SqlitePool {
+        &self.reader
+    }
+
+    async fn record_batch(&self, events: &[NewEvent]) -> Result<(), StoreError> {
+        self.committer.record(events).await
+    }
+
+    async fn close_connections(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+}
+
+fn one_connection() -> SqlitePoolOptions {
+    SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None)
+}
+
+async fn connect(
+    pool: SqlitePoolOptions,
+    options: SqliteConnectOptions,
+    path: &Path,
+) -> Result<SqlitePool, StoreError> {
+    pool.connect_with(options).await.map_err(|cause| StoreError::Connect { target: path.display().to_string(), cause })
+}
+
+async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {
+    let mut connection = writer.acquire().await?;
+    Ok(migrations::sqlite().run_direct(None, &mut *connection, false).await?)
+}
+
+/// The path that all names of one file share, so that they share its lock file.
+fn resolved(path: &Path) -> Result<PathBuf, StoreError> {
+    if let Ok(existing) = path.canonicalize() {
+        return Ok(existing);
+    }
+    let name =
+        path.file_name().ok_or_else(|| StoreError::Url { reason: "it names no file; write sqlite:PATH".to_owned() })?;
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let directory = directory.canonicalize().map_err(|cause| StoreError::File { path: directory.to_owned(), cause })?;
+    Ok(directory.join(name))
+}
+
+stamp!(SqliteStore, sqlx::Sqlite, now = "CAST(ROUND(unixepoch('subsec') * 1000) AS INTEGER)", claim = "");
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! Group commit: with synchronous=FULL a commit costs a flush of the disk, so events that arrive
+//! while one is under way share the next. Each caller waits for the commit that carries its events,
+//! and is told if that failed.
+
+use std::sync::Arc;
+
+use sqlx::SqlitePool;
+use tokio::sync::{mpsc, oneshot};
+
+use super::SqliteStore;
+use crate::{NewEvent, StoreError};
+
+/// The most callers that one transaction serves.
+const CALLERS_PER_COMMIT: usize = 512;
+
+type Outcome = Result<(), Arc<StoreError>>;
+
+/// One caller's events, and where to tell it.
+struct Request {
+    events: Vec<NewEvent>,
+    done: oneshot::Sender<Outcome>,
+}
+
+/// The task that commits, as its callers see it. It ends when the last of them is gone.
+pub(super) struct Committer {
+    requests: mpsc::Sender<Request>,
+}
+
+impl Committer {
+    pub(super) fn start(writer: SqlitePool) -> Self {
+        let (requests, received) = mpsc::channel(CALLERS_PER_COMMIT);
+        tokio::spawn(run(writer, received));
+        Self { requests }
+    }
+
+    /// Returns when the events are on disk. A caller that stops waiting does not stop the commit.
+    pub(super) async fn record(&self, events: &[NewEvent]) -> Result<(), StoreError> {
+        let (done, outcome) = oneshot::channel();
+        let request = Request { events: events.to_vec(), done };
+        self.requests.send(request).await.map_err(|_| StoreError::Closed)?;
+        match outcome.await {
+            Ok(outcome) => outcome.map_err(StoreError::Group),
+            Err(_) => Err(StoreError::Closed),
+        }
+    }
+}
+
+/// Commits group after group; answers how many there were.
+async fn run(writer: SqlitePool, mut requests: mpsc::Receiver<Request>) -> u64 {
+    let mut group = Vec::new();
+    let mut commits = 0;
+    while requests.recv_many(&mut group, CALLERS_PER_COMMIT).await > 0 {
+        let outcome = commit(&writer, &group).await.map_err(Arc::new);
+        commits += 1;
+        for request in group.drain(..) {
+            // A caller that went away needs no answer.
+            let _ = request.done.send(outcome.clone());
+        }
+    }
+    commits
+}
+
+async fn commit(writer: &SqlitePool, group: &[Request]) -> Result<(), StoreError> {
+    let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+    for request in group {
+        SqliteStore::insert_events(&mut tx, &request.events).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Status as _;
+    use crate::testing::event;
+
+    /// A group of requests that are waiting when the committer starts.
+    async fn committed(store: &SqliteStore, sources: &[&str]) -> (u64, Vec<Outcome>) {
+        let (requests, received) = mpsc::channel(sources.len());
+        let mut outcomes = Vec::new();
+        for source in sources {
+            let (done, outcome) = oneshot::channel();
+            let events = vec![NewEvent { source: (*source).to_owned(), ..event("team/app", None) }];
+            requests.send(Request { events, done }).await.unwrap();
+            outcomes.push(outcome);
+        }
+        drop(requests);
+        let commits = run(store.writer.clone(), received).await;
+        let mut answers = Vec::new();
+        for outcome in outcomes {
+            answers.push(outcome.await.unwrap());
+        }
+        (commits, answers)
+    }
+
+    #[tokio::test]
+    async fn events_that_wait_together_share_one_commit() {
+        let store = SqliteStore::open("sqlite::memory:").await.unwrap();
+        let (commits, answers) = committed(&store, &["a"; 100]).await;
+        assert_eq!(commits, 1);
+        assert!(answers.iter().all(Result::is_ok));
+        assert_eq!(store.counts().await.unwrap().events_waiting, 100);
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_fails_is_told_to_each_caller_and_leaves_nothing() {
+        let store = SqliteStore::open("sqlite::memory:").await.unwrap();
+        sqlx::query(
+            "CREATE TRIGGER refuse BEFORE INSERT ON push_events WHEN new.source = 'poison'
+             BEGIN SELECT RAISE(ABORT, 'refused by a test'); END",
+        )
+        .execute(&store.writer)
+        .await
+        .unwrap();
+        let (_, answers) = committed(&store, &["a", "poison", "b"]).await;
+        for answer in answers {
+            assert!(answer.unwrap_err().to_string().contains("refused by a test"));
+        }
+        assert_eq!(store.counts().await.unwrap().events_waiting, 0);
+    }
+}

@@ -1,0 +1,101 @@
+//! What only SQLite does: one process, one file, durable commits.
+
+use super::*;
+use crate::testing::{TestDatabase, digest, event};
+use crate::{Events as _, Status as _, Store};
+
+#[tokio::test]
+async fn a_second_process_is_told_which_database_is_in_use() {
+    let database = TestDatabase::sqlite().await;
+    let Err(error) = database.open_again().await else { panic!("opened twice") };
+    assert!(matches!(error, StoreError::InUse { .. }));
+    assert!(error.to_string().contains("test.db"), "{error}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn another_name_of_the_same_file_is_the_same_database() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = |name: &str| format!("sqlite:{}", directory.path().join(name).display());
+    let _store = SqliteStore::open(&url("a.db")).await.unwrap();
+    std::os::unix::fs::symlink(directory.path().join("a.db"), directory.path().join("b.db")).unwrap();
+    assert!(matches!(SqliteStore::open(&url("b.db")).await, Err(StoreError::InUse { .. })));
+}
+
+#[tokio::test]
+async fn commits_are_flushed_to_the_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", directory.path().join("a.db").display());
+    let store = SqliteStore::open(&url).await.unwrap();
+    let (mode,): (String,) = sqlx::query_as("PRAGMA journal_mode").fetch_one(&store.writer).await.unwrap();
+    assert_eq!(mode, "wal");
+    let (synchronous,): (i64,) = sqlx::query_as("PRAGMA synchronous").fetch_one(&store.writer).await.unwrap();
+    assert_eq!(synchronous, 2, "synchronous must be FULL");
+    let written = sqlx::query("DELETE FROM jobs").execute(&store.reader).await;
+    assert!(written.is_err(), "a reader must not write");
+}
+
+/// A power cut leaves the files as they are at that moment.
+#[tokio::test]
+async fn what_was_answered_for_is_in_the_files_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = |name: &str| format!("sqlite:{}", directory.path().join(name).display());
+    let store = SqliteStore::open(&url("a.db")).await.unwrap();
+    store.record_events(&[event("team/app", Some(digest(1)))]).await.unwrap();
+    for suffix in ["", "-wal"] {
+        std::fs::copy(directory.path().join(format!("a.db{suffix}")), directory.path().join(format!("b.db{suffix}")))
+            .unwrap();
+    }
+    let copy = SqliteStore::open(&url("b.db")).await.unwrap();
+    assert_eq!(copy.counts().await.unwrap().events_waiting, 1);
+}
+
+#[tokio::test]
+async fn a_closed_store_refuses_each_caller() {
+    let store: std::sync::Arc<dyn Store> = std::sync::Arc::new(SqliteStore::open("sqlite::memory:").await.unwrap());
+    store.close().await;
+    let callers: Vec<_> = (0..5)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.record_events(&[event("team/app", None)]).await })
+        })
+        .collect();
+    for caller in callers {
+        assert!(caller.await.unwrap().is_err());
+    }
+    assert!(matches!(store.ping().await, Err(StoreError::Closed)));
+}
+
+#[tokio::test]
+async fn a_wrong_url_is_explained() {
+    let error = async |url: &str| match crate::open(url).await {
+        Ok(_) => panic!("{url} was opened"),
+        Err(error) => error.to_string(),
+    };
+    assert!(error("mysql://localhost/x").await.contains("sqlite:"));
+    assert!(error("sealwatch.db").await.contains("sqlite:"));
+    assert!(error("sqlite:a.db?mode=ro").await.contains("no parameters"));
+    assert!(error("sqlite:/no/such/directory/a.db").await.contains("/no/such/directory"));
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("not-a-database");
+    std::fs::write(&file, "this is a text file, and long enough to be read as one".repeat(20)).unwrap();
+    let answer = error(&format!("sqlite:{}", file.display())).await;
+    assert!(answer.contains("not-a-database") && answer.contains("not a database"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_schema_from_the_future_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", directory.path().join("a.db").display());
+    let store = SqliteStore::open(&url).await.unwrap();
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9999, 'later', 1, x'00', 0)",
+    )
+    .execute(&store.writer)
+    .await
+    .unwrap();
+    drop(store);
+    let Err(error) = SqliteStore::open(&url).await else { panic!("opened") };
+    assert!(matches!(error, StoreError::NewerSchema { version: 9999 }), "{error}");
+}

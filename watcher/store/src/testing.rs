@@ -1,0 +1,179 @@
+//! What the tests share: each runs on both engines, on a fresh database.
+
+use std::sync::Arc;
+
+use bundle::{Digest, ImageName, Tag};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use crate::postgres::PostgresStore;
+use crate::{JobClass, NewEvent, NewJob, Store};
+
+/// Names the server on which the tests may create databases.
+const POSTGRES: &str = "SEALWATCH_TEST_POSTGRES";
+
+/// Stamps each test for both engines.
+macro_rules! on_both_engines {
+    ($($(#[$attribute:meta])* async fn $name:ident($database:ident) $body:block)+) => {
+        $($(#[$attribute])*
+        async fn $name($database: $crate::testing::TestDatabase) $body)+
+
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                $crate::testing::TestDatabase::sqlite().await.run(super::$name).await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                if let Some(database) =
+                    $crate::testing::TestDatabase::postgres(stringify!($name)).await
+                {
+                    database.run(super::$name).await;
+                }
+            })+
+        }
+    };
+}
+pub(crate) use on_both_engines;
+
+#[derive(Clone)]
+enum Place {
+    Sqlite { url: String, _directory: Arc<tempfile::TempDir> },
+    Postgres { server: Box<PgConnectOptions>, database: String },
+}
+
+/// A fresh database and the store on it.
+#[derive(Clone)]
+pub(crate) struct TestDatabase {
+    place: Place,
+    store: Arc<dyn Store>,
+}
+
+impl TestDatabase {
+    pub(crate) async fn sqlite() -> Self {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        let url = format!("sqlite:{}/test.db", directory.path().display());
+        let store = crate::open(&url).await.unwrap();
+        Self { place: Place::Sqlite { url, _directory: directory }, store }
+    }
+
+    /// `None` where no server is named; on CI there must be one.
+    pub(crate) async fn postgres(test: &str) -> Option<Self> {
+        let server = postgres_server(test)?;
+        let mut random = [0u8; 8];
+        getrandom::fill(&mut random).unwrap();
+        let database = format!("sealwatch_test_{}", hex::encode(random));
+        let mut connection = PgConnection::connect_with(&server).await.unwrap();
+        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {database}"))).execute(&mut connection).await.unwrap();
+        let store = Arc::new(PostgresStore::open_with(server.clone().database(&database)).await.unwrap());
+        Some(Self { place: Place::Postgres { server: Box::new(server), database }, store })
+    }
+
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    /// Whether one process has the database to itself.
+    pub(crate) fn is_exclusive(&self) -> bool {
+        matches!(self.place, Place::Sqlite { .. })
+    }
+
+    /// Opens the database a second time; SQLite refuses that while the first is open.
+    pub(crate) async fn open_again(&self) -> Result<Arc<dyn Store>, crate::StoreError> {
+        match &self.place {
+            Place::Sqlite { url, .. } => crate::open(url).await,
+            Place::Postgres { server, database } => {
+                Ok(Arc::new(PostgresStore::open_with(PgConnectOptions::clone(server).database(database)).await?))
+            }
+        }
+    }
+
+    /// Drops the store as a crash would, without closing it, and opens the database again.
+    pub(crate) async fn reopen(self) -> Self {
+        let Self { place, store } = self;
+        assert_eq!(Arc::strong_count(&store), 1, "somebody still holds the store");
+        drop(store);
+        let store: Arc<dyn Store> = match &place {
+            Place::Sqlite { url, .. } => crate::open(url).await.unwrap(),
+            Place::Postgres { server, database } => {
+                Arc::new(PostgresStore::open_with(PgConnectOptions::clone(server).database(database)).await.unwrap())
+            }
+        };
+        Self { place, store }
+    }
+
+    /// Runs a test and removes the database, however the test ended.
+    pub(crate) async fn run<F, Fut>(self, test: F)
+    where
+        F: FnOnce(Self) -> Fut,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let place = self.place.clone();
+        let outcome = tokio::spawn(test(self)).await;
+        if let Place::Postgres { server, database } = place {
+            let mut connection = PgConnection::connect_with(&server).await.unwrap();
+            sqlx::query(AssertSqlSafe(format!("DROP DATABASE {database} WITH (FORCE)")))
+                .execute(&mut connection)
+                .await
+                .unwrap();
+        }
+        if let Err(error) = outcome {
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
+}
+
+/// The server for the PostgreSQL half of the tests, or a loud word that there is none.
+#[allow(clippy::print_stderr, reason = "a test that did not run must say so")]
+pub(crate) fn postgres_server(test: &str) -> Option<PgConnectOptions> {
+    match std::env::var(POSTGRES) {
+        Ok(url) => Some(url.parse().unwrap()),
+        Err(_) => {
+            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{POSTGRES} is not set on CI");
+            eprintln!("SKIPPED ({POSTGRES} is not set): {test}");
+            None
+        }
+    }
+}
+
+/// A repository of the test registry.
+pub(crate) fn image(repository: &str) -> ImageName {
+    format!("registry.example.com/{repository}").parse().unwrap()
+}
+
+/// A digest that a number names.
+pub(crate) fn digest(number: u64) -> Digest {
+    Digest::of(&number.to_be_bytes())
+}
+
+pub(crate) fn tag(name: &str) -> Tag {
+    name.parse().unwrap()
+}
+
+/// A push to a repository of the test registry.
+pub(crate) fn event(repository: &str, digest: Option<Digest>) -> NewEvent {
+    let name = image(repository);
+    NewEvent {
+        source: "harbor".to_owned(),
+        registry: name.registry,
+        repository: name.repository,
+        tag: Some(tag("v1")),
+        digest,
+        received_at: 1_700_000_000_000,
+    }
+}
+
+/// A job for an image of the test registry.
+pub(crate) fn job(repository: &str, digest: Digest, tag_name: &str) -> NewJob {
+    let name = image(repository);
+    NewJob {
+        registry: name.registry,
+        repository: name.repository,
+        digest,
+        tag: Some(tag(tag_name)),
+        class: JobClass::Push,
+    }
+}
