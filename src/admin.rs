@@ -28,7 +28,8 @@ pub(crate) struct Admin {
 impl Admin {
     /// Serves these metrics; ready while the store answers.
     pub(crate) fn new(registry: Registry, store: Arc<dyn Store>, room: Metrics) -> anyhow::Result<Self> {
-        let version = IntGaugeVec::new(Opts::new("sealwatch_build_info", "Always 1; the version is a label"), &["version"])?;
+        let version =
+            IntGaugeVec::new(Opts::new("sealwatch_build_info", "Always 1; the version is a label"), &["version"])?;
         version.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         registry.register(Box::new(version))?;
         Ok(Self { registry, store, stopping: Arc::default(), room })
@@ -55,7 +56,9 @@ async fn ready(State(admin): State<Admin>) -> Response {
     }
     match tokio::time::timeout(STORE_PATIENCE, admin.store.counts()).await {
         Ok(Ok(_)) => "ok\n".into_response(),
-        Ok(Err(error)) => (StatusCode::SERVICE_UNAVAILABLE, format!("the store does not answer: {error}\n")).into_response(),
+        Ok(Err(error)) => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("the store does not answer: {error}\n")).into_response()
+        }
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer in time\n").into_response(),
     }
 }

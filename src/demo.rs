@@ -32,11 +32,20 @@ pub(crate) async fn demo(exit: bool, referrers_api: bool, dir: Option<PathBuf>) 
     let clock = Clock { start: Instant::now() };
     let world = World::start(WorldOptions { referrers_api, ..WorldOptions::default() }).await?;
     let files = SandboxFiles::write(&world, dir)?;
-    clock.tell("world", format_args!("a registry at {}, a transparency log and a timestamp authority, all in this process", world.registry.host()));
+    clock.tell(
+        "world",
+        format_args!(
+            "a registry at {}, a transparency log and a timestamp authority, all in this process",
+            world.registry.host()
+        ),
+    );
     let config = Config::load(&files.config)?;
     let running = run::start(&config, run::Roles::ALL).await?;
     let hooks = running.hooks.context("the demo takes webhooks")?;
-    world.registry.set_webhook(Some(WebhookTarget { url: format!("http://{hooks}/hooks/sandbox"), authorization: Some(files.authorization.clone()) }));
+    world.registry.set_webhook(Some(WebhookTarget {
+        url: format!("http://{hooks}/hooks/sandbox"),
+        authorization: Some(files.authorization.clone()),
+    }));
     clock.tell("up", format_args!("sealwatch takes webhooks at http://{hooks}/hooks/sandbox"));
     // The same rooms once more, for looking at the result as an outsider would: with the registry and the public key.
     let outsider = rooms::worker(&config, run::now_ms(), run::random()?)?;
@@ -63,7 +72,12 @@ pub(crate) async fn demo(exit: bool, referrers_api: bool, dir: Option<PathBuf>) 
     Ok(code)
 }
 
-async fn story(clock: &Clock, world: &World, outsider: &WatcherConfig, steps: &mut Receiver<StepSeen>) -> anyhow::Result<()> {
+async fn story(
+    clock: &Clock,
+    world: &World,
+    outsider: &WatcherConfig,
+    steps: &mut Receiver<StepSeen>,
+) -> anyhow::Result<()> {
     let pushed = world.registry.push_image(REPOSITORY, TAG, "demo").await?;
     let digest: Digest = pushed.digest;
     let image: ImageLocator = format!("{}/{REPOSITORY}:{TAG}", world.registry.host()).parse()?;
@@ -77,7 +91,10 @@ async fn story(clock: &Clock, world: &World, outsider: &WatcherConfig, steps: &m
     follow(clock, steps, digest).await?;
     let second = look(clock, outsider, &image, digest).await?;
     if (second, world.log.size()) != (first, logged) {
-        bail!("the second delivery changed something: {first} signatures and {logged} log entries became {second} and {}", world.log.size());
+        bail!(
+            "the second delivery changed something: {first} signatures and {logged} log entries became {second} and {}",
+            world.log.size()
+        );
     }
     clock.tell("once", format_args!("still {second} signatures, still {logged} log entries"));
     Ok(())
@@ -117,7 +134,8 @@ async fn look(clock: &Clock, outsider: &WatcherConfig, image: &ImageLocator, dig
     let (key, trust) = (identity.key.public_key(), &identity.services.trust);
     let bundles = registry.bundles(&image.name.repository, &digest).await?;
     for bytes in &bundles {
-        let verified = verify_bundle(&Bundle::parse(bytes)?, &digest, key, trust, &Requirements { log: true, timestamp: true })?;
+        let verified =
+            verify_bundle(&Bundle::parse(bytes)?, &digest, key, trust, &Requirements { log: true, timestamp: true })?;
         let index = verified.entries.first().map(|(_, index)| *index).context("no log entry was verified")?;
         clock.tell("verified", format_args!("bundle, offline: the key, the digest, log index {index}, the timestamp"));
     }
@@ -128,7 +146,11 @@ async fn look(clock: &Clock, outsider: &WatcherConfig, image: &ImageLocator, dig
         clock.tell("verified", format_args!("legacy .sig, offline: the key, the digest, the timestamp"));
     }
     if bundles.len() != 1 || legacy.len() != 1 {
-        bail!("one signature per format was expected; the registry has {} bundles and {} legacy signatures", bundles.len(), legacy.len());
+        bail!(
+            "one signature per format was expected; the registry has {} bundles and {} legacy signatures",
+            bundles.len(),
+            legacy.len()
+        );
     }
     Ok(bundles.len() + legacy.len())
 }

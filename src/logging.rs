@@ -9,7 +9,8 @@ use crate::cli::LogFormat;
 
 /// Starts the process's log.
 pub(crate) fn start(format: Option<LogFormat>, filter: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter).with_context(|| format!("--log {filter:?}: use for example `info` or `watcher=debug,info`"))?;
+    let filter = EnvFilter::try_new(filter)
+        .with_context(|| format!("--log {filter:?}: use for example `info` or `watcher=debug,info`"))?;
     let terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal { LogFormat::Human } else { LogFormat::Json });
     let base = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

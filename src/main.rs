@@ -46,20 +46,32 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
     logging::start(cli.log_format, filter)?;
     match cli.command {
         Command::Up(file) => run::run(&Config::load(&file.config)?, run::Roles::ALL).await,
-        Command::Serve { config, role: Role::Intake } => run::run(&Config::load(&config.config)?, run::Roles::INTAKE).await,
-        Command::Serve { config, role: Role::Worker } => run::run(&Config::load(&config.config)?, run::Roles::WORKER).await,
+        Command::Serve { config, role: Role::Intake } => {
+            run::run(&Config::load(&config.config)?, run::Roles::INTAKE).await
+        }
+        Command::Serve { config, role: Role::Worker } => {
+            run::run(&Config::load(&config.config)?, run::Roles::WORKER).await
+        }
         Command::Serve { role: Role::Monitor, .. } => Ok(not_built("serve --role monitor")),
         Command::Demo { exit, no_referrers_api, dir } => demo::demo(exit, !no_referrers_api, dir).await,
         Command::Sign { config, image } => commands::sign::sign(&Config::load(&config.config)?, &image).await,
         Command::Verify(verify) => commands::verify::verify(&verify).await,
-        Command::Explain { config, image, json } => commands::explain::explain(&Config::load(&config.config)?, &image, json).await,
+        Command::Explain { config, image, json } => {
+            commands::explain::explain(&Config::load(&config.config)?, &image, json).await
+        }
         Command::Status { config, json } => commands::status::status(&Config::load(&config.config)?, json).await,
-        Command::Retry { config, image } => commands::retry::retry(&Config::load(&config.config)?, image.as_deref()).await,
-        Command::Config { command: ConfigCommand::Check { config, file_only } } => commands::config_check::check(&config.config, file_only),
+        Command::Retry { config, image } => {
+            commands::retry::retry(&Config::load(&config.config)?, image.as_deref()).await
+        }
+        Command::Config { command: ConfigCommand::Check { config, file_only } } => {
+            commands::config_check::check(&config.config, file_only)
+        }
         Command::Key { command: KeyCommand::Create { output_key_prefix, password_file } } => {
             commands::key::create(&output_key_prefix, password_file.as_deref())
         }
-        Command::Key { command: KeyCommand::Public { key, password_file } } => commands::key::public(&key, password_file.as_deref()),
+        Command::Key { command: KeyCommand::Public { key, password_file } } => {
+            commands::key::public(&key, password_file.as_deref())
+        }
         Command::Kit { config, out } => commands::kit::kit(&Config::load(&config.config)?, &out),
         Command::Sweep(_) => Ok(not_built("sweep")),
         Command::Backfill(_) => Ok(not_built("backfill")),
@@ -73,6 +85,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
 }
 
 fn not_built(what: &str) -> u8 {
-    say::complain(format_args!("sealwatch: `{what}` is not built yet; this version signs pushes, verifies and explains"));
+    say::complain(format_args!(
+        "sealwatch: `{what}` is not built yet; this version signs pushes, verifies and explains"
+    ));
     USAGE
 }

@@ -33,7 +33,9 @@ pub(crate) struct Listeners {
 /// The listeners of a file that passed its checks.
 pub(crate) fn listeners(config: &Config) -> anyhow::Result<Listeners> {
     let server = &config.file.server;
-    let address = |value: &Option<Spanned<String>>, default: &str| value.as_ref().map_or(default, |v| v.get_ref().as_str()).parse();
+    let address = |value: &Option<Spanned<String>>, default: &str| {
+        value.as_ref().map_or(default, |v| v.get_ref().as_str()).parse()
+    };
     Ok(Listeners {
         hooks: address(&server.hooks, crate::config::DEFAULT_HOOKS)?,
         metrics: address(&server.metrics, crate::config::DEFAULT_METRICS)?,
@@ -45,9 +47,17 @@ pub(crate) fn intake(config: &Config) -> Result<WatcherConfig, Problems> {
     let mut problems = config.problems();
     let sources = sources(config, &mut problems);
     if sources.is_empty() && problems.is_empty() {
-        problems.note(0..0, "there is no [source.NAME]: nobody could tell us of a push", "add a [source.NAME] with kind, registry, auth and secret_file");
+        problems.note(
+            0..0,
+            "there is no [source.NAME]: nobody could tell us of a push",
+            "add a [source.NAME] with kind, registry, auth and secret_file",
+        );
     }
-    if problems.is_empty() { Ok(WatcherConfig { sources, limits: limits(config), ..WatcherConfig::default() }) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(WatcherConfig { sources, limits: limits(config), ..WatcherConfig::default() })
+    } else {
+        Err(problems)
+    }
 }
 
 /// What the process that signs needs. `random` settles the choice of ANY in signing configs.
@@ -60,7 +70,11 @@ pub(crate) fn worker(config: &Config, now_ms: i64, random: u64) -> Result<Watche
     supported(config, &rules, &identities, &sigstores, &mut problems);
     one_zone_per_key(config, &rules, &identities, &mut problems);
     if rules.is_empty() && problems.is_empty() {
-        problems.note(0..0, "there is no [[rule]]: nothing would ever be signed", "add a [[rule]] with repositories, tags and sign_with");
+        problems.note(
+            0..0,
+            "there is no [[rule]]: nothing would ever be signed",
+            "add a [[rule]] with repositories, tags and sign_with",
+        );
     }
     if problems.is_empty() {
         Ok(WatcherConfig { sources: BTreeMap::new(), registries, rules, identities, limits: limits(config) })
@@ -93,7 +107,13 @@ fn sources(config: &Config, problems: &mut Problems) -> BTreeMap<String, Source>
 fn source_of(name: &str, table: &SourceTable, problems: &mut Problems) -> Option<Source> {
     let label = format!("[source.{name}]");
     let secret = |problems: &mut Problems| {
-        read_secret(&label, ("secret_file", "secret_env"), table.secret_file.as_ref(), table.secret_env.as_ref(), problems)
+        read_secret(
+            &label,
+            ("secret_file", "secret_env"),
+            table.secret_file.as_ref(),
+            table.secret_env.as_ref(),
+            problems,
+        )
     };
     let auth = match table.auth.get_ref() {
         SourceAuth::None => watcher::SourceAuth::None,
@@ -117,7 +137,13 @@ fn source_of(name: &str, table: &SourceTable, problems: &mut Problems) -> Option
 fn host(text: &Spanned<String>, problems: &mut Problems) -> Option<RegistryHost> {
     text.get_ref()
         .parse()
-        .map_err(|error| problems.note(text.span(), format!("{:?} is not a registry host: {error}", text.get_ref()), "write HOST or HOST:PORT, without a scheme"))
+        .map_err(|error| {
+            problems.note(
+                text.span(),
+                format!("{:?} is not a registry host: {error}", text.get_ref()),
+                "write HOST or HOST:PORT, without a scheme",
+            )
+        })
         .ok()
 }
 
@@ -136,7 +162,11 @@ fn registries(config: &Config, problems: &mut Problems) -> BTreeMap<RegistryHost
     all
 }
 
-fn registry_config(host: RegistryHost, spanned: &Spanned<RegistryTable>, problems: &mut Problems) -> Option<RegistryConfig> {
+fn registry_config(
+    host: RegistryHost,
+    spanned: &Spanned<RegistryTable>,
+    problems: &mut Problems,
+) -> Option<RegistryConfig> {
     let table = spanned.get_ref();
     let label = format!("[registry.\"{host}\"]");
     let auth = match &table.auth {
@@ -148,7 +178,11 @@ fn registry_config(host: RegistryHost, spanned: &Spanned<RegistryTable>, problem
         Some(path) => match std::fs::read(path.get_ref()) {
             Ok(pem) => Some(pem),
             Err(error) => {
-                problems.note(path.span(), format!("{label} ca_file: {}: {error}", path.get_ref().display()), "name a PEM file with the private CA");
+                problems.note(
+                    path.span(),
+                    format!("{label} ca_file: {}: {error}", path.get_ref().display()),
+                    "name a PEM file with the private CA",
+                );
                 return None;
             }
         },
@@ -163,19 +197,38 @@ fn registry_config(host: RegistryHost, spanned: &Spanned<RegistryTable>, problem
     })
 }
 
-fn registry_auth(label: &str, auth: &AuthTable, table: &Spanned<RegistryTable>, problems: &mut Problems) -> Option<Auth> {
+fn registry_auth(
+    label: &str,
+    auth: &AuthTable,
+    table: &Spanned<RegistryTable>,
+    problems: &mut Problems,
+) -> Option<Auth> {
     match (&auth.docker_config, &auth.username) {
         (Some(path), None) => {
             if let Err(error) = std::fs::metadata(path.get_ref()) {
-                problems.note(path.span(), format!("{label} docker_config: {}: {error}", path.get_ref().display()), "name a docker config.json that is there");
+                problems.note(
+                    path.span(),
+                    format!("{label} docker_config: {}: {error}", path.get_ref().display()),
+                    "name a docker config.json that is there",
+                );
                 return None;
             }
             Some(Auth::DockerConfig(path.get_ref().clone()))
         }
         (None, Some(username)) => {
-            let password = read_secret(label, ("password_file", "password_env"), auth.password_file.as_ref(), auth.password_env.as_ref(), problems);
+            let password = read_secret(
+                label,
+                ("password_file", "password_env"),
+                auth.password_file.as_ref(),
+                auth.password_env.as_ref(),
+                problems,
+            );
             if password.is_none() && auth.password_file.is_none() && auth.password_env.is_none() {
-                problems.note(username.span(), format!("{label} auth has a username and no password"), "add password_file = \"…\" (or password_env)");
+                problems.note(
+                    username.span(),
+                    format!("{label} auth has a username and no password"),
+                    "add password_file = \"…\" (or password_env)",
+                );
             }
             Some(Auth::Basic { username: username.get_ref().clone(), password: password? })
         }
@@ -184,7 +237,11 @@ fn registry_auth(label: &str, auth: &AuthTable, table: &Spanned<RegistryTable>, 
             None
         }
         (None, None) => {
-            problems.note(table.span(), format!("{label} auth says nothing"), "use auth = { docker_config = \"FILE\" } or { username = \"…\", password_file = \"…\" }");
+            problems.note(
+                table.span(),
+                format!("{label} auth says nothing"),
+                "use auth = { docker_config = \"FILE\" } or { username = \"…\", password_file = \"…\" }",
+            );
             None
         }
     }
@@ -206,7 +263,11 @@ fn sigstore_name<'a>(config: &'a Config, identity: &str) -> Option<&'a String> {
     table.sigstore.as_ref().map(Spanned::get_ref).or_else(|| config.file.sigstore.keys().next())
 }
 
-fn identities(config: &Config, sigstores: &BTreeMap<String, Sigstore>, problems: &mut Problems) -> BTreeMap<String, Arc<Identity>> {
+fn identities(
+    config: &Config,
+    sigstores: &BTreeMap<String, Sigstore>,
+    problems: &mut Problems,
+) -> BTreeMap<String, Arc<Identity>> {
     let mut all = BTreeMap::new();
     for (name, table) in &config.file.identity {
         let label = format!("[identity.{name}]");
@@ -214,7 +275,11 @@ fn identities(config: &Config, sigstores: &BTreeMap<String, Sigstore>, problems:
         let pem = match std::fs::read(path.get_ref()) {
             Ok(pem) => pem,
             Err(error) => {
-                problems.note(path.span(), format!("{label} key: {}: {error}", path.get_ref()), "make one with `sealwatch key create`, or name the file that holds it");
+                problems.note(
+                    path.span(),
+                    format!("{label} key: {}: {error}", path.get_ref()),
+                    "make one with `sealwatch key create`, or name the file that holds it",
+                );
                 continue;
             }
         };
@@ -222,7 +287,11 @@ fn identities(config: &Config, sigstores: &BTreeMap<String, Sigstore>, problems:
         let key = match key::file::load(&pem, password.as_ref()) {
             Ok(key) => key,
             Err(error) => {
-                problems.note(path.span(), format!("{label} key {}: {error}", path.get_ref()), "give the right password_file (or COSIGN_PASSWORD), or another key file");
+                problems.note(
+                    path.span(),
+                    format!("{label} key {}: {error}", path.get_ref()),
+                    "give the right password_file (or COSIGN_PASSWORD), or another key file",
+                );
                 continue;
             }
         };
@@ -231,7 +300,11 @@ fn identities(config: &Config, sigstores: &BTreeMap<String, Sigstore>, problems:
             Ok(services) => {
                 all.insert(name.clone(), Arc::new(Identity { name: name.clone(), key: Arc::new(key), services }));
             }
-            Err(error) => problems.note(table.span(), format!("{label}: {error}"), "correct the [sigstore] and [log] tables it uses"),
+            Err(error) => problems.note(
+                table.span(),
+                format!("{label}: {error}"),
+                "correct the [sigstore] and [log] tables it uses",
+            ),
         }
     }
     all
@@ -257,7 +330,13 @@ fn log_writer(client: &Client, log: &ChosenLog) -> Arc<dyn LogWriter> {
     if log.version == 1 {
         Arc::new(RekorV1::new(client.clone(), &log.origin, log.write_url.clone(), log.key.clone()))
     } else {
-        Arc::new(RekorV2::new(client.clone(), &log.origin, log.write_url.clone(), log.read_url.clone(), log.key.clone()))
+        Arc::new(RekorV2::new(
+            client.clone(),
+            &log.origin,
+            log.write_url.clone(),
+            log.read_url.clone(),
+            log.key.clone(),
+        ))
     }
 }
 
@@ -297,9 +376,17 @@ fn supported(
     for (n, (rule, table)) in rules.iter().zip(&config.file.rule).enumerate() {
         for name in &rule.sign_with {
             let Some(identity) = identities.get(name) else { continue };
-            let version = sigstore_name(config, name).and_then(|s| sigstores.get(s)).and_then(|s| s.log.as_ref()).map(|l| l.version);
+            let version = sigstore_name(config, name)
+                .and_then(|s| sigstores.get(s))
+                .and_then(|s| s.log.as_ref())
+                .map(|l| l.version);
             for format in &rule.formats {
-                if let Err(error) = signer::check_supported(identity.key.public_key().algorithm(), *format, version, rule.legacy_without_proof) {
+                if let Err(error) = signer::check_supported(
+                    identity.key.public_key().algorithm(),
+                    *format,
+                    version,
+                    rule.legacy_without_proof,
+                ) {
                     problems.note(
                         table.get_ref().formats.span(),
                         format!("rule {}, identity {name}: {error}", n + 1),
@@ -312,7 +399,12 @@ fn supported(
 }
 
 /// Two names for one key are one identity: it may not sign in two trust zones either.
-fn one_zone_per_key(config: &Config, rules: &[Rule], identities: &BTreeMap<String, Arc<Identity>>, problems: &mut Problems) {
+fn one_zone_per_key(
+    config: &Config,
+    rules: &[Rule],
+    identities: &BTreeMap<String, Arc<Identity>>,
+    problems: &mut Problems,
+) {
     let mut zone_of: BTreeMap<String, (&str, &str)> = BTreeMap::new();
     for (rule, table) in rules.iter().zip(&config.file.rule) {
         for name in &rule.sign_with {
@@ -321,7 +413,10 @@ fn one_zone_per_key(config: &Config, rules: &[Rule], identities: &BTreeMap<Strin
             if first.1 != rule.trust_zone {
                 problems.note(
                     table.get_ref().sign_with.span(),
-                    format!("the identities {} and {name} have the same key, and sign in two trust zones: {:?} and {:?}", first.0, first.1, rule.trust_zone),
+                    format!(
+                        "the identities {} and {name} have the same key, and sign in two trust zones: {:?} and {:?}",
+                        first.0, first.1, rule.trust_zone
+                    ),
                     "give each zone a key of its own",
                 );
             }

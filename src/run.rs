@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use store::Store;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use watcher::{HookState, Metrics, Progress, Worker, WatcherConfig};
+use watcher::{HookState, Metrics, Progress, WatcherConfig, Worker};
 
 use crate::admin::Admin;
 use crate::commands::CLEAN;
@@ -42,8 +41,6 @@ pub(crate) struct Running {
     pub(crate) hooks: Option<SocketAddr>,
     /// Where metrics and health are served.
     pub(crate) metrics: SocketAddr,
-    /// What is remembered.
-    pub(crate) store: Arc<dyn Store>,
     /// Every step of every push.
     pub(crate) progress: Progress,
     stop: watch::Sender<bool>,
@@ -105,7 +102,7 @@ pub(crate) async fn start(config: &Config, roles: Roles) -> anyhow::Result<Runni
         let worker = Arc::new(Worker::new(room, store.clone(), events, metrics, progress.clone(), wake));
         tasks.push(tokio::spawn(worker.run(stopped)));
     }
-    Ok(Running { hooks: hooks_address, metrics: metrics_address, store, progress, stop, admin, tasks, listeners: servers })
+    Ok(Running { hooks: hooks_address, metrics: metrics_address, progress, stop, admin, tasks, listeners: servers })
 }
 
 impl Running {
@@ -131,9 +128,9 @@ impl Running {
 }
 
 async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("[server] {key} = \"{address}\" cannot be listened on; is another process there? choose another port"))
+    TcpListener::bind(address).await.with_context(|| {
+        format!("[server] {key} = \"{address}\" cannot be listened on; is another process there? choose another port")
+    })
 }
 
 fn serve(listener: TcpListener, router: axum::Router, stopped: Option<watch::Receiver<bool>>) -> JoinHandle<()> {

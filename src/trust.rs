@@ -52,7 +52,13 @@ pub(crate) fn sigstore(
     let label = format!("[sigstore.{name}]");
     let mut trust = match &table.get_ref().trusted_root {
         Some(file) => TrustRoot::parse(&material(&label, "trusted_root", file, problems)?)
-            .map_err(|error| problems.note(file.span(), format!("{label} trusted_root {}: {error}", file.get_ref()), "use a trusted_root.json as `cosign trusted-root create` writes it"))
+            .map_err(|error| {
+                problems.note(
+                    file.span(),
+                    format!("{label} trusted_root {}: {error}", file.get_ref()),
+                    "use a trusted_root.json as `cosign trusted-root create` writes it",
+                )
+            })
             .ok()?,
         None => TrustRoot::empty(),
     };
@@ -60,8 +66,11 @@ pub(crate) fn sigstore(
         if let Some(key) = log_key(origin, log, problems)
             && trust.log(&key.key_id()).is_none()
         {
-            let base = log.get_ref().write_url.as_ref().map_or_else(|| format!("https://{origin}"), |u| u.get_ref().clone());
-            trust.add_log(&base_url(origin, log.get_ref(), base), key, ValidFor::default());
+            let base =
+                log.get_ref().write_url.as_ref().map_or_else(|| format!("https://{origin}"), |u| u.get_ref().clone());
+            if let Err(error) = trust.add_log(&base_url(origin, log.get_ref(), base), key, always()) {
+                problems.note(log.span(), format!("[log.\"{origin}\"]: {error}"), "correct this table");
+            }
         }
     }
     let ca_pem = match &table.get_ref().ca_file {
@@ -71,7 +80,13 @@ pub(crate) fn sigstore(
     let signing = match &table.get_ref().signing_config {
         Some(file) => Some(
             SigningConfig::parse(&material(&label, "signing_config", file, problems)?)
-                .map_err(|error| problems.note(file.span(), format!("{label} signing_config {}: {error}", file.get_ref()), "use a signing_config.json as `cosign signing-config create` writes it"))
+                .map_err(|error| {
+                    problems.note(
+                        file.span(),
+                        format!("{label} signing_config {}: {error}", file.get_ref()),
+                        "use a signing_config.json as `cosign signing-config create` writes it",
+                    )
+                })
                 .ok()?,
         ),
         None => None,
@@ -81,29 +96,54 @@ pub(crate) fn sigstore(
     if let (Some(signing), Some(file)) = (&signing, &table.get_ref().signing_config) {
         let services = signing
             .rekor_services(now_ms, random)
-            .map_err(|error| problems.note(file.span(), format!("{label} signing_config: {error}"), "renew the file, or correct its selector"))
+            .map_err(|error| {
+                problems.note(
+                    file.span(),
+                    format!("{label} signing_config: {error}"),
+                    "renew the file, or correct its selector",
+                )
+            })
             .ok()?;
         if let Some(service) = services.first() {
             log = Some(log_of_service(config, &label, file, &service.url, service.version, &trust, problems)?);
         }
         let stamps = signing
             .tsa_services(now_ms, random)
-            .map_err(|error| problems.note(file.span(), format!("{label} signing_config: {error}"), "renew the file, or correct its selector"))
+            .map_err(|error| {
+                problems.note(
+                    file.span(),
+                    format!("{label} signing_config: {error}"),
+                    "renew the file, or correct its selector",
+                )
+            })
             .ok()?;
         for service in stamps {
             match service.url.parse() {
                 Ok(url) => timestamp_authorities.push(url),
-                Err(_) => problems.note(file.span(), format!("{label} signing_config: {:?} is not a URL", service.url), "correct the file"),
+                Err(_) => problems.note(
+                    file.span(),
+                    format!("{label} signing_config: {:?} is not a URL", service.url),
+                    "correct the file",
+                ),
             }
         }
         if !timestamp_authorities.is_empty() && trust.timestamp_authorities.is_empty() {
-            problems.note(table.span(), format!("{label}: stamps are asked for, and the trusted root knows no timestamp authority"), "add the authority's chain: `cosign trusted-root create --tsa=…`");
+            problems.note(
+                table.span(),
+                format!("{label}: stamps are asked for, and the trusted root knows no timestamp authority"),
+                "add the authority's chain: `cosign trusted-root create --tsa=…`",
+            );
         }
     }
     if signing.is_none() {
         log = log_of_tables(config, &label, table, &trust, problems)?;
     }
     Some(Sigstore { trust: Arc::new(trust), log, timestamp_authorities, ca_pem })
+}
+
+/// A validity that has begun and does not end. Stock verifiers refuse a log whose validity has no start.
+fn always() -> ValidFor {
+    ValidFor { start: Some(0), end: None }
 }
 
 fn base_url(origin: &str, log: &LogTable, write_url: String) -> String {
@@ -113,15 +153,31 @@ fn base_url(origin: &str, log: &LogTable, write_url: String) -> String {
 
 fn material(label: &str, key: &str, file: &Spanned<String>, problems: &mut Problems) -> Option<Vec<u8>> {
     if file.get_ref() == "public-good" {
-        problems.note(file.span(), format!("{label} {key} = \"public-good\" (by TUF) is not built yet"), "name a file: download it once with cosign, and keep it beside this configuration");
+        problems.note(
+            file.span(),
+            format!("{label} {key} = \"public-good\" (by TUF) is not built yet"),
+            "name a file: download it once with cosign, and keep it beside this configuration",
+        );
         return None;
     }
     file_bytes(label, key, Path::new(file.get_ref()), file.span(), problems)
 }
 
-fn file_bytes(label: &str, key: &str, path: &Path, span: std::ops::Range<usize>, problems: &mut Problems) -> Option<Vec<u8>> {
+fn file_bytes(
+    label: &str,
+    key: &str,
+    path: &Path,
+    span: std::ops::Range<usize>,
+    problems: &mut Problems,
+) -> Option<Vec<u8>> {
     std::fs::read(path)
-        .map_err(|error| problems.note(span, format!("{label} {key}: {}: {error}", path.display()), "name a file that is there; paths are relative to the working directory"))
+        .map_err(|error| {
+            problems.note(
+                span,
+                format!("{label} {key}: {}: {error}", path.display()),
+                "name a file that is there; paths are relative to the working directory",
+            )
+        })
         .ok()
 }
 
@@ -130,10 +186,14 @@ fn log_key(origin: &str, log: &Spanned<LogTable>, problems: &mut Problems) -> Op
     let label = format!("[log.\"{origin}\"]");
     let pem = file_bytes(&label, "public_key_file", file.get_ref(), file.span(), problems)?;
     let spki = pem_to_der(&pem);
-    let name = (!log.get_ref().version.as_ref().is_some_and(|v| *v.get_ref() == 1)).then_some(origin);
+    let name = log.get_ref().version.as_ref().is_none_or(|v| *v.get_ref() != 1).then_some(origin);
     let key = spki.and_then(|der| LogKey::from_spki(&der, name).ok());
     if key.is_none() {
-        problems.note(file.span(), format!("{label} public_key_file {} is not the public key of a log", file.get_ref().display()), "use a PEM file with an Ed25519 or ECDSA P-256 public key");
+        problems.note(
+            file.span(),
+            format!("{label} public_key_file {} is not the public key of a log", file.get_ref().display()),
+            "use a PEM file with an Ed25519 or ECDSA P-256 public key",
+        );
     }
     key
 }
@@ -158,7 +218,8 @@ fn log_of_service(
     problems: &mut Problems,
 ) -> Option<ChosenLog> {
     let same = |other: &str| other.trim_end_matches('/') == url.trim_end_matches('/');
-    let named = config.file.log.iter().find(|(_, log)| log.get_ref().write_url.as_ref().is_some_and(|w| same(w.get_ref())));
+    let named =
+        config.file.log.iter().find(|(_, log)| log.get_ref().write_url.as_ref().is_some_and(|w| same(w.get_ref())));
     if let Some((origin, log)) = named {
         return log_of_table(config, origin, log, version, trust, problems);
     }
@@ -195,7 +256,10 @@ fn log_of_table(
         trust
             .logs
             .iter()
-            .find(|l| host(&l.base_url).as_deref() == Some(origin) || l.base_url.trim_end_matches('/') == write_url.as_str().trim_end_matches('/'))
+            .find(|l| {
+                host(&l.base_url).as_deref() == Some(origin)
+                    || l.base_url.trim_end_matches('/') == write_url.as_str().trim_end_matches('/')
+            })
             .map(|l| l.key.clone())
     };
     let Some(key) = own.or_else(known) else {
@@ -229,7 +293,11 @@ fn log_of_tables(
     match writable.as_slice() {
         [(origin, log)] => {
             if log.get_ref().version.is_none() {
-                problems.note(log.span(), format!("[log.\"{origin}\"] does not say its version"), "add version = 1 or version = 2");
+                problems.note(
+                    log.span(),
+                    format!("[log.\"{origin}\"] does not say its version"),
+                    "add version = 1 or version = 2",
+                );
                 return None;
             }
             log_of_table(config, origin, log, 1, trust, problems).map(Some)
@@ -243,7 +311,11 @@ fn log_of_tables(
             None
         }
         _ => {
-            problems.note(table.span(), format!("{label}: several [log] tables have a write_url"), "say which to use with a signing_config");
+            problems.note(
+                table.span(),
+                format!("{label}: several [log] tables have a write_url"),
+                "say which to use with a signing_config",
+            );
             None
         }
     }

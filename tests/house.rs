@@ -21,7 +21,8 @@ const ARROWS_OF_TESTS: &[(&str, &[&str])] = &[("watcher", &["sandbox", "tlog"]),
 
 /// The floors without I/O, clock or async.
 const PURE: &[&str] = &["monitor/tlog/src", "signer/bundle/src"];
-const NOT_ON_PURE_FLOORS: &[&str] = &["tokio", "reqwest", "hyper", "sqlx", "std::fs", "std::net", "SystemTime", "Instant::now", "async fn"];
+const NOT_ON_PURE_FLOORS: &[&str] =
+    &["tokio", "reqwest", "hyper", "sqlx", "std::fs", "std::net", "SystemTime", "Instant::now", "async fn"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -60,11 +61,19 @@ fn product_lines(path: &Path) -> Vec<(usize, String)> {
 
 fn is_test_file(path: &Path) -> bool {
     let text = path.to_string_lossy();
-    text.contains("/tests/") || text.ends_with("/tests.rs") || text.contains("/benches/") || text.contains("/examples/")
+    text.contains("/tests/")
+        || text.contains("/fixture")
+        || text.ends_with("/tests.rs")
+        || text.contains("/benches/")
+        || text.contains("/examples/")
 }
 
 fn house_crates() -> BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)> {
-    let output = Command::new(env!("CARGO")).args(["metadata", "--format-version=1", "--no-deps", "--offline"]).current_dir(root()).output().expect("cargo metadata");
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
+        .current_dir(root())
+        .output()
+        .expect("cargo metadata");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON");
     let packages = metadata["packages"].as_array().expect("packages");
@@ -76,7 +85,11 @@ fn house_crates() -> BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)> {
             for dependency in package["dependencies"].as_array().expect("dependencies") {
                 let name = dependency["name"].as_str().expect("a name");
                 if ours.contains(name) {
-                    if dependency["kind"] == "dev" { tests.insert(name.to_owned()) } else { normal.insert(name.to_owned()) };
+                    if dependency["kind"] == "dev" {
+                        tests.insert(name.to_owned())
+                    } else {
+                        normal.insert(name.to_owned())
+                    };
                 }
             }
             (package["name"].as_str().expect("a name").to_owned(), (normal, tests))
@@ -88,14 +101,21 @@ fn house_crates() -> BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)> {
 fn the_arrows_are_those_of_the_design() {
     let crates = house_crates();
     let names: BTreeSet<&str> = crates.keys().map(String::as_str).collect();
-    assert_eq!(names, ARROWS.iter().map(|(name, _)| *name).collect(), "a crate is new or gone: change ARROWS, the README, and nothing else in that commit");
+    assert_eq!(
+        names,
+        ARROWS.iter().map(|(name, _)| *name).collect(),
+        "a crate is new or gone: change ARROWS, the README, and nothing else in that commit"
+    );
     for (name, allowed) in ARROWS {
         let (normal, tests) = &crates[*name];
         let allowed: BTreeSet<String> = allowed.iter().map(|s| (*s).to_owned()).collect();
         let extra: Vec<_> = normal.difference(&allowed).collect();
         assert!(extra.is_empty(), "{name} may not lean on {extra:?}");
-        let of_tests: BTreeSet<String> =
-            ARROWS_OF_TESTS.iter().filter(|(n, _)| n == name).flat_map(|(_, list)| list.iter().map(|s| (*s).to_owned())).collect();
+        let of_tests: BTreeSet<String> = ARROWS_OF_TESTS
+            .iter()
+            .filter(|(n, _)| n == name)
+            .flat_map(|(_, list)| list.iter().map(|s| (*s).to_owned()))
+            .collect();
         let extra: Vec<_> = tests.difference(&of_tests).filter(|t| !allowed.contains(*t)).collect();
         assert!(extra.is_empty(), "the tests of {name} may not lean on {extra:?}");
     }
@@ -124,7 +144,10 @@ fn only_outbound_names_reqwest() {
     let mut wrong = Vec::new();
     for file in rust_files(&root()) {
         let relative = file.strip_prefix(root()).expect("inside").to_string_lossy().into_owned();
-        if !relative.starts_with("watcher/outbound/") && !relative.starts_with("tests/") && product_lines(&file).iter().any(|(_, line)| line.contains("reqwest")) {
+        if !relative.starts_with("watcher/outbound/")
+            && !relative.starts_with("tests/")
+            && product_lines(&file).iter().any(|(_, line)| line.contains("reqwest"))
+        {
             wrong.push(relative);
         }
     }
@@ -228,7 +251,11 @@ fn nothing_is_left_for_later_in_silence() {
 #[test]
 fn the_schemas_of_both_databases_have_the_same_migrations() {
     let names = |folder: &str| -> BTreeSet<String> {
-        std::fs::read_dir(root().join("migrations").join(folder)).expect("migrations").flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect()
+        std::fs::read_dir(root().join("migrations").join(folder))
+            .expect("migrations")
+            .flatten()
+            .map(|e| e.file_name().to_string_lossy().into_owned())
+            .collect()
     };
     let sqlite = names("sqlite");
     assert!(!sqlite.is_empty());

@@ -33,7 +33,8 @@ pub(crate) fn check(file: &Path, file_only: bool) -> anyhow::Result<u8> {
     }
     for (n, (rule, table)) in worker.rules.iter().zip(&config.file.rule).enumerate() {
         let table = table.get_ref();
-        let list = |globs: &[toml::Spanned<String>]| globs.iter().map(|g| g.get_ref().clone()).collect::<Vec<_>>().join(", ");
+        let list =
+            |globs: &[toml::Spanned<String>]| globs.iter().map(|g| g.get_ref().clone()).collect::<Vec<_>>().join(", ");
         let formats: Vec<&str> = rule.formats.iter().map(|f| f.as_str()).collect();
         say!(
             "rule {}: {} tagged {} signed with {} as {} (trust zone {})",
@@ -47,10 +48,21 @@ pub(crate) fn check(file: &Path, file_only: bool) -> anyhow::Result<u8> {
     }
     for (name, identity) in &worker.identities {
         let key = identity.key.public_key();
-        let log = identity.services.log.as_ref().map_or_else(|| "no log".to_owned(), |l| format!("{} (Rekor v{})", l.origin(), l.version()));
-        say!("identity {name}: {} {}, logged in {log}, {} timestamp authorities", key.algorithm(), key.fingerprint(), identity.services.timestamp_authorities.len());
+        let log = identity
+            .services
+            .log
+            .as_ref()
+            .map_or_else(|| "no log".to_owned(), |l| format!("{} (Rekor v{})", l.origin(), l.version()));
+        say!(
+            "identity {name}: {} {}, logged in {log}, {} timestamp authorities",
+            key.algorithm(),
+            key.fingerprint(),
+            identity.services.timestamp_authorities.len()
+        );
         if identity.services.log.as_ref().is_some_and(|l| l.origin() != "rekor.sigstore.dev") {
-            say!("  its log is private: verifiers need its trusted root with cosign 2.6.3 and later; `sealwatch kit` writes it");
+            say!(
+                "  its log is private: verifiers need its trusted root with cosign 2.6.3 and later; `sealwatch kit` writes it"
+            );
         }
     }
     Ok(CLEAN)

@@ -37,7 +37,12 @@ pub(crate) async fn explain(config: &Config, image: &str, as_json: bool) -> anyh
     Ok(if known.ledger.iter().any(|(row, _)| row.attached_at.is_some()) { CLEAN } else { FAILED })
 }
 
-async fn known(room: &WatcherConfig, store: &dyn Store, locator: &ImageLocator, digest: Digest) -> anyhow::Result<Known> {
+async fn known(
+    room: &WatcherConfig,
+    store: &dyn Store,
+    locator: &ImageLocator,
+    digest: Digest,
+) -> anyhow::Result<Known> {
     let name = &locator.name;
     let reference = ImageReference { name: name.clone(), digest };
     let mut ledger = Vec::new();
@@ -46,10 +51,25 @@ async fn known(room: &WatcherConfig, store: &dyn Store, locator: &ImageLocator, 
         ledger.push((row, entries));
     }
     let skips = store.skips_for(&name.registry, &name.repository, 200).await?;
-    let skips = skips.into_iter().filter(|s| s.digest.is_none_or(|d| d == digest)).filter(|s| s.tag == locator.tag || s.digest.is_some()).take(10).collect();
+    let skips = skips
+        .into_iter()
+        .filter(|s| s.digest.is_none_or(|d| d == digest))
+        .filter(|s| s.tag == locator.tag || s.digest.is_some())
+        .take(10)
+        .collect();
     let rule = match &locator.tag {
-        Some(tag) => room.rules.iter().position(|rule| rule.matches(name, tag)).map(|n| n + 1).ok_or_else(|| format!("no rule matches {name}:{tag}")),
-        None => room.rules.iter().position(|rule| rule.matches_repository(name)).map(|n| n + 1).ok_or_else(|| format!("no rule matches {name}")),
+        Some(tag) => room
+            .rules
+            .iter()
+            .position(|rule| rule.matches(name, tag))
+            .map(|n| n + 1)
+            .ok_or_else(|| format!("no rule matches {name}:{tag}")),
+        None => room
+            .rules
+            .iter()
+            .position(|rule| rule.matches_repository(name))
+            .map(|n| n + 1)
+            .ok_or_else(|| format!("no rule matches {name}")),
     };
     Ok(Known { job: store.job(&name.registry, &name.repository, &digest).await?, reference, ledger, skips, rule })
 }
@@ -61,16 +81,40 @@ fn tell(room: &WatcherConfig, known: &Known) {
         Err(why) => say!("{why}: add a [[rule]] with this repository and tag"),
     }
     match &known.job {
-        Some(job) => say!("job: {}, first seen {}, {} attempts{}", job.state, time(job.first_seen_at), job.attempts, job_detail(job)),
+        Some(job) => say!(
+            "job: {}, first seen {}, {} attempts{}",
+            job.state,
+            time(job.first_seen_at),
+            job.attempts,
+            job_detail(job)
+        ),
         None => say!("job: none; no push of this digest was ever accepted (is the registry's webhook set?)"),
     }
     for skip in &known.skips {
         say!("skipped {} at {}: {}", skip.reason, time(skip.at), skip.detail);
     }
     for (row, entries) in &known.ledger {
-        let logged = entries.iter().map(|(origin, index)| format!("{origin} index {index}")).collect::<Vec<_>>().join(", ");
-        say!("{} by {} ({}): {}", row.format, row.identity_name, row.identity, if entries.is_empty() { "not logged".to_owned() } else { logged });
-        say!("  intended {}{}", time(row.intended_at), row.attached_at.map_or_else(|| ", not attached yet".to_owned(), |at| format!(", attached {}{}", time(at), if row.adopted { " (adopted: made with this key elsewhere)" } else { "" })));
+        let logged =
+            entries.iter().map(|(origin, index)| format!("{origin} index {index}")).collect::<Vec<_>>().join(", ");
+        say!(
+            "{} by {} ({}): {}",
+            row.format,
+            row.identity_name,
+            row.identity,
+            if entries.is_empty() { "not logged".to_owned() } else { logged }
+        );
+        say!(
+            "  intended {}{}",
+            time(row.intended_at),
+            row.attached_at.map_or_else(
+                || ", not attached yet".to_owned(),
+                |at| format!(
+                    ", attached {}{}",
+                    time(at),
+                    if row.adopted { " (adopted: made with this key elsewhere)" } else { "" }
+                )
+            )
+        );
     }
     if known.ledger.iter().any(|(row, _)| row.attached_at.is_some()) {
         say!("\naccepted by (files from `sealwatch kit`):");
@@ -86,7 +130,12 @@ fn commands(room: &WatcherConfig, known: &Known) -> Vec<String> {
     let plain = room.registries.get(&known.reference.name.registry).is_some_and(|r| r.plain_http());
     let mut all = Vec::new();
     for (row, _) in known.ledger.iter().filter(|(row, _)| row.attached_at.is_some()) {
-        let rule = known.rule.as_ref().ok().and_then(|n| room.rules.get(n - 1)).or_else(|| room.rules.iter().find(|r| r.sign_with.contains(&row.identity_name)));
+        let rule = known
+            .rule
+            .as_ref()
+            .ok()
+            .and_then(|n| room.rules.get(n - 1))
+            .or_else(|| room.rules.iter().find(|r| r.sign_with.contains(&row.identity_name)));
         if let (Some(identity), Some(rule)) = (room.identities.get(&row.identity_name), rule) {
             all.extend(kit::lines(identity, rule, row.format, &known.reference.to_string(), plain));
         }

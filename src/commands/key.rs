@@ -15,7 +15,9 @@ use crate::say;
 /// Makes a key pair in cosign's format, and overwrites nothing.
 pub(crate) fn create(prefix: &Path, password_file: Option<&Path>) -> anyhow::Result<u8> {
     let Some(password) = password(password_file)? else {
-        bail!("a password is needed to encrypt the key: give --password-file FILE or set COSIGN_PASSWORD (it may be empty)");
+        bail!(
+            "a password is needed to encrypt the key: give --password-file FILE or set COSIGN_PASSWORD (it may be empty)"
+        );
     };
     let pair = signer::key::file::generate(&password)?;
     let private = with_extension(prefix, "key");
@@ -33,7 +35,8 @@ pub(crate) fn create(prefix: &Path, password_file: Option<&Path>) -> anyhow::Res
 /// Prints the public half as PEM.
 pub(crate) fn public(key: &Path, password_file: Option<&Path>) -> anyhow::Result<u8> {
     let pem = std::fs::read(key).with_context(|| format!("key file {}", key.display()))?;
-    let key = signer::key::file::load(&pem, password(password_file)?.as_ref()).with_context(|| format!("key file {}", key.display()))?;
+    let key = signer::key::file::load(&pem, password(password_file)?.as_ref())
+        .with_context(|| format!("key file {}", key.display()))?;
     say!("{}", key.public_key().pem().trim_end());
     Ok(CLEAN)
 }

@@ -30,7 +30,8 @@ pub(crate) fn write(room: &WatcherConfig, out: &Path) -> anyhow::Result<Vec<Stri
         written.push(name);
         Ok(())
     };
-    let mut commands = String::from("# How to verify what sealwatch signs. Replace IMAGE by HOST/REPOSITORY@sha256:…\n");
+    let mut commands =
+        String::from("# How to verify what sealwatch signs. Replace IMAGE by HOST/REPOSITORY@sha256:…\n");
     for identity in room.identities.values() {
         let key = identity.key.public_key();
         put(format!("{}.pub", identity.name), key.pem())?;
@@ -51,7 +52,10 @@ pub(crate) fn write(room: &WatcherConfig, out: &Path) -> anyhow::Result<Vec<Stri
         put(format!("{}.policy.json", identity.name), podman_policy(&format!("{}.pub", identity.name)))?;
     }
     for host in room.registries.keys() {
-        put(format!("registries.d.{}.yaml", host.as_str().replace(':', "_")), format!("docker:\n  {host}:\n    use-sigstore-attachments: true\n"))?;
+        put(
+            format!("registries.d.{}.yaml", host.as_str().replace(':', "_")),
+            format!("docker:\n  {host}:\n    use-sigstore-attachments: true\n"),
+        )?;
     }
     put("verify.txt".to_owned(), commands)?;
     Ok(written)
@@ -62,11 +66,23 @@ pub(crate) fn lines(identity: &Identity, rule: &Rule, format: Format, image: &st
     let name = &identity.name;
     let http = if plain_http { " --allow-http-registry" } else { "" };
     let log = identity.services.log.as_ref();
+    // cosign digests with SHA-256 unless told; a P-384 key signs bundles with SHA-384.
+    let sha384 = if format == Format::Bundle && identity.key.public_key().bundle_hash() == bundle::HashAlgorithm::Sha384
+    {
+        " --signature-digest-algorithm sha384"
+    } else {
+        ""
+    };
+    let http = format!("{sha384}{http}");
     let version = log.map(|log| log.version());
     match (format, version) {
         (Format::Bundle, Some(2)) => vec![
-            "# bundle (cosign 2.6.3 and later, 3.x); the log is a Rekor v2, so time comes from the timestamp authority".to_owned(),
-            format!("cosign verify --key {name}.pub --trusted-root {name}.trusted_root.json{}{http} {image}", stamps(identity)),
+            "# bundle (cosign 2.6.3 and later, 3.x); the log is a Rekor v2, so time comes from the timestamp authority"
+                .to_owned(),
+            format!(
+                "cosign verify --key {name}.pub --trusted-root {name}.trusted_root.json{}{http} {image}",
+                stamps(identity)
+            ),
         ],
         (Format::Bundle, Some(_)) => vec![
             "# bundle (cosign 2.6.3 and later, 3.x)".to_owned(),
@@ -80,16 +96,24 @@ pub(crate) fn lines(identity: &Identity, rule: &Rule, format: Format, image: &st
             let origin = log.map_or_else(String::new, |log| log_key_file(identity, log.origin()));
             vec![
                 "# legacy .sig (cosign 3.x)".to_owned(),
-                format!("SIGSTORE_REKOR_PUBLIC_KEY={origin} cosign verify --new-bundle-format=false --key {name}.pub{http} {image}"),
+                format!(
+                    "SIGSTORE_REKOR_PUBLIC_KEY={origin} cosign verify --new-bundle-format=false --key {name}.pub{http} {image}"
+                ),
                 "# legacy .sig (cosign 2.x before 2.6.3)".to_owned(),
                 format!("SIGSTORE_REKOR_PUBLIC_KEY={origin} cosign verify --key {name}.pub{http} {image}"),
             ]
         }
         (Format::Legacy, _) => {
-            let why = if rule.legacy_without_proof { "a .sig cannot carry a Rekor v2 proof, and the rule allows it all the same" } else { "in no log" };
+            let why = if rule.legacy_without_proof {
+                "a .sig cannot carry a Rekor v2 proof, and the rule allows it all the same"
+            } else {
+                "in no log"
+            };
             vec![
                 format!("# legacy .sig; {why}"),
-                format!("cosign verify --new-bundle-format=false --insecure-ignore-tlog --key {name}.pub{http} {image}"),
+                format!(
+                    "cosign verify --new-bundle-format=false --insecure-ignore-tlog --key {name}.pub{http} {image}"
+                ),
             ]
         }
     }

@@ -14,7 +14,11 @@ pub(crate) async fn retry(config: &Config, image: Option<&str>) -> anyhow::Resul
         None => ParkedFilter::default(),
         Some(text) => {
             let image: ImageLocator = text.parse().with_context(|| format!("{text:?} is not an image"))?;
-            ParkedFilter { registry: Some(image.name.registry), repository: Some(image.name.repository), digest: image.digest }
+            ParkedFilter {
+                registry: Some(image.name.registry),
+                repository: Some(image.name.repository),
+                digest: image.digest,
+            }
         }
     };
     let sent = rooms::store_beside(config).await?.retry_parked(&filter).await?;

@@ -1,10 +1,11 @@
 //! `sign`: one image by hand, through the same rules, ledger and worker as a push.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use bundle::ImageLocator;
-use store::{JobClass, NewJob};
+use store::{JobClass, JobState, NewJob, StoreError};
 use watcher::{Metrics, Progress, PushStep, Step, Worker};
 
 use super::verify::{configured, resolve};
@@ -12,11 +13,16 @@ use super::{CLEAN, FAILED};
 use crate::config::Config;
 use crate::{rooms, run, say};
 
+/// How long `sign` waits for another process.
+const PATIENCE_SECONDS: u64 = 60;
+
 /// Signs one image, and says each step.
 pub(crate) async fn sign(config: &Config, image: &str) -> anyhow::Result<u8> {
     let locator: ImageLocator = image.parse().with_context(|| format!("{image:?} is not an image"))?;
     let Some(tag) = locator.tag.clone() else {
-        bail!("{image}: name the image by a tag that a rule allows: a digest alone is not signed, because no rule can speak about it");
+        bail!(
+            "{image}: name the image by a tag that a rule allows: a digest alone is not signed, because no rule can speak about it"
+        );
     };
     let room = rooms::worker(config, run::now_ms(), run::random()?)?;
     let digest = resolve(configured(&room, &locator)?, &ImageLocator { digest: None, ..locator.clone() }).await?;
@@ -25,13 +31,19 @@ pub(crate) async fn sign(config: &Config, image: &str) -> anyhow::Result<u8> {
     {
         bail!("{}:{tag} points to {digest}, not to {expected}: nothing was signed", locator.name);
     }
-    let store = rooms::store(config).await?;
     let job = NewJob {
         registry: locator.name.registry.clone(),
         repository: locator.name.repository.clone(),
         digest,
         tag: Some(tag),
         class: JobClass::Hand,
+    };
+    let store = match rooms::store(config).await {
+        Ok(store) => store,
+        Err(error) if matches!(error.downcast_ref(), Some(StoreError::InUse { .. })) => {
+            return beside(config, &job, image).await;
+        }
+        Err(error) => return Err(error),
     };
     store.enqueue_job(&job).await?;
     let progress = Progress::new();
@@ -50,7 +62,9 @@ pub(crate) async fn sign(config: &Config, image: &str) -> anyhow::Result<u8> {
             match seen.step {
                 PushStep::Acknowledged => ended = ended.or(Some(CLEAN)),
                 PushStep::Skipped { .. } | PushStep::Parked { .. } => ended = Some(FAILED),
-                PushStep::Delayed { error } => bail!("{error}; the job is kept and is tried again by `sealwatch up`, or by this command"),
+                PushStep::Delayed { error } => {
+                    bail!("{error}; the job is kept and is tried again by `sealwatch up`, or by this command")
+                }
                 _ => {}
             }
         }
@@ -61,4 +75,27 @@ pub(crate) async fn sign(config: &Config, image: &str) -> anyhow::Result<u8> {
             bail!("another process works on {}@{digest}: `sealwatch explain {image}` shows it", locator.name);
         }
     }
+}
+
+/// `sealwatch up` holds the database, so it does the work: the job is handed to it and watched.
+async fn beside(config: &Config, job: &NewJob, image: &str) -> anyhow::Result<u8> {
+    let store = rooms::store_beside(config).await?;
+    store.enqueue_job(job).await?;
+    say!("handed to the sealwatch that runs with this store");
+    for _ in 0..PATIENCE_SECONDS * 10 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let Some(row) = store.job(&job.registry, &job.repository, &job.digest).await? else { continue };
+        match row.state {
+            JobState::Done => {
+                say!("signed: `sealwatch explain {image}` shows how");
+                return Ok(CLEAN);
+            }
+            JobState::Skipped | JobState::Parked => {
+                say!("{}: {}", row.state, row.reason.or(row.last_error).unwrap_or_default());
+                return Ok(FAILED);
+            }
+            JobState::Ready | JobState::Leased => {}
+        }
+    }
+    bail!("not done within {PATIENCE_SECONDS} s; the job is kept: `sealwatch explain {image}` shows it")
 }

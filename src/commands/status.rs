@@ -10,7 +10,8 @@ use crate::{rooms, say};
 pub(crate) async fn status(config: &Config, json: bool) -> anyhow::Result<u8> {
     let counts = rooms::store_beside(config).await?.counts().await?;
     if json {
-        let map: serde_json::Map<String, serde_json::Value> = rows(&counts).into_iter().map(|(k, v)| (k.to_owned(), v.into())).collect();
+        let map: serde_json::Map<String, serde_json::Value> =
+            rows(&counts).into_iter().map(|(k, v)| (k.to_owned(), v.into())).collect();
         say!("{}", serde_json::Value::Object(map));
     } else {
         for (kind, value) in rows(&counts) {

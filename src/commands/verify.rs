@@ -31,7 +31,9 @@ pub(crate) async fn verify(request: &Verify) -> anyhow::Result<u8> {
             TrustRoot::parse(&bytes).with_context(|| format!("trusted root {}", file.display()))?
         }
         None if request.insecure_ignore_tlog && !request.use_signed_timestamps => TrustRoot::empty(),
-        None => bail!("--trusted-root FILE is needed to check the log (`sealwatch kit` writes one); or say --insecure-ignore-tlog"),
+        None => bail!(
+            "--trusted-root FILE is needed to check the log (`sealwatch kit` writes one); or say --insecure-ignore-tlog"
+        ),
     };
     let registry = registry(request, &image)?;
     let digest = resolve(&registry, &image).await?;
@@ -97,15 +99,16 @@ async fn judge(
     let mut judged = Vec::new();
     if wanted != FormatChoice::Legacy {
         for bytes in registry.bundles(repository, digest).await? {
-            let verdict = Bundle::parse(&bytes)
-                .map_err(|error| error.to_string())
-                .and_then(|bundle| verify_bundle(&bundle, digest, key, trust, requirements).map_err(|error| error.to_string()));
+            let verdict = Bundle::parse(&bytes).map_err(|error| error.to_string()).and_then(|bundle| {
+                verify_bundle(&bundle, digest, key, trust, requirements).map_err(|error| error.to_string())
+            });
             judged.push(Judged { format: "bundle", verdict });
         }
     }
     if wanted != FormatChoice::Bundle {
         for signature in registry.legacy_signatures(repository, digest).await? {
-            let verdict = verify_legacy(&signature, digest, key, trust, requirements).map_err(|error| error.to_string());
+            let verdict =
+                verify_legacy(&signature, digest, key, trust, requirements).map_err(|error| error.to_string());
             judged.push(Judged { format: "legacy", verdict });
         }
     }
@@ -126,7 +129,10 @@ fn report(request: &Verify, digest: &Digest, judged: &[Judged]) -> u8 {
                 Err(error) => json!({"format": j.format, "verified": false, "error": error}),
             })
             .collect();
-        say!("{}", json!({"image": request.image, "digest": digest.to_string(), "verified": good > 0, "signatures": list}));
+        say!(
+            "{}",
+            json!({"image": request.image, "digest": digest.to_string(), "verified": good > 0, "signatures": list})
+        );
     } else {
         for j in judged {
             match &j.verdict {
@@ -135,11 +141,19 @@ fn report(request: &Verify, digest: &Digest, judged: &[Judged]) -> u8 {
             }
         }
         if good > 0 {
-            say!("{}@{digest}: {good} of {} signatures verified", request.image.split(['@']).next().unwrap_or(&request.image), judged.len());
+            say!(
+                "{}@{digest}: {good} of {} signatures verified",
+                request.image.split(['@']).next().unwrap_or(&request.image),
+                judged.len()
+            );
         } else if judged.is_empty() {
             say::complain(format_args!("sealwatch: {}: no signatures found for {digest}", request.image));
         } else {
-            say::complain(format_args!("sealwatch: {}: none of {} signatures is good for this key and trusted root", request.image, judged.len()));
+            say::complain(format_args!(
+                "sealwatch: {}: none of {} signatures is good for this key and trusted root",
+                request.image,
+                judged.len()
+            ));
         }
     }
     if good > 0 { CLEAN } else { FAILED }
@@ -157,7 +171,10 @@ fn proof_line(verified: &Verified) -> String {
 }
 
 /// The registry client that the configuration has for an image.
-pub(crate) fn configured<'a>(config: &'a watcher::WatcherConfig, image: &ImageLocator) -> anyhow::Result<&'a Arc<Registry>> {
+pub(crate) fn configured<'a>(
+    config: &'a watcher::WatcherConfig,
+    image: &ImageLocator,
+) -> anyhow::Result<&'a Arc<Registry>> {
     let host = &image.name.registry;
     config
         .registries

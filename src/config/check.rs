@@ -8,8 +8,8 @@ use toml::Spanned;
 use url::Url;
 use watcher::glob::Glob;
 
-use super::file::{File, RuleTable, SourceAuth};
 use super::Problems;
+use super::file::{File, RuleTable, SourceAuth};
 
 /// Where webhooks are taken when the file does not say.
 pub(crate) const DEFAULT_HOOKS: &str = "127.0.0.1:8080";
@@ -32,34 +32,66 @@ fn not_built(file: &File, problems: &mut Problems) {
     {
         let url = &queue.url;
         if url.get_ref().starts_with("amqp") {
-            problems.note(url.span(), "[queue] url: RabbitMQ is not built yet", "use url = \"store:\", which keeps events in the store");
+            problems.note(
+                url.span(),
+                "[queue] url: RabbitMQ is not built yet",
+                "use url = \"store:\", which keeps events in the store",
+            );
         } else {
             problems.note(url.span(), "[queue] url is not a queue", "use url = \"store:\"");
         }
     }
     if let Some(watch) = &file.watch {
-        problems.note(watch.span(), "[[watch]]: the monitor is not built yet", "remove [[watch]]; this version signs, and watches no log");
+        problems.note(
+            watch.span(),
+            "[[watch]]: the monitor is not built yet",
+            "remove [[watch]]; this version signs, and watches no log",
+        );
     }
     if let Some(alert) = &file.alert {
-        problems.note(alert.span(), "[[alert]]: the monitor is not built yet", "remove [[alert]]; alert on /metrics instead");
+        problems.note(
+            alert.span(),
+            "[[alert]]: the monitor is not built yet",
+            "remove [[alert]]; alert on /metrics instead",
+        );
     }
     if let Some(admin) = &file.server.admin {
-        problems.note(admin.span(), "[server] admin: the API and console are not built yet", "remove the key; `sealwatch status` and `explain` read the store");
+        problems.note(
+            admin.span(),
+            "[server] admin: the API and console are not built yet",
+            "remove the key; `sealwatch status` and `explain` read the store",
+        );
     }
     if let Some(tls) = &file.server.tls {
-        problems.note(tls.span(), "[server] tls is not built yet", "remove the key and put a TLS proxy in front of `hooks`");
+        problems.note(
+            tls.span(),
+            "[server] tls is not built yet",
+            "remove the key and put a TLS proxy in front of `hooks`",
+        );
     }
     for (host, registry) in &file.registry {
         if let Some(sweep) = &registry.get_ref().sweep {
-            problems.note(sweep.span(), format!("[registry.\"{host}\"] sweep is not built yet"), "remove the key; pushes are signed by webhook");
+            problems.note(
+                sweep.span(),
+                format!("[registry.\"{host}\"] sweep is not built yet"),
+                "remove the key; pushes are signed by webhook",
+            );
         }
         if let Some(list) = &registry.get_ref().repositories {
-            problems.note(list.span(), format!("[registry.\"{host}\"] repositories belongs to sweep, which is not built yet"), "remove the key");
+            problems.note(
+                list.span(),
+                format!("[registry.\"{host}\"] repositories belongs to sweep, which is not built yet"),
+                "remove the key",
+            );
         }
     }
     for (name, identity) in &file.identity {
         if let Some(keyless) = &identity.get_ref().keyless {
-            problems.note(keyless.span(), format!("[identity.{name}] keyless is not built yet"), "use key = \"FILE\", made by `sealwatch key create`");
+            problems.note(
+                keyless.span(),
+                format!("[identity.{name}] keyless is not built yet"),
+                "use key = \"FILE\", made by `sealwatch key create`",
+            );
         }
     }
 }
@@ -69,7 +101,11 @@ fn servers(file: &File, problems: &mut Problems) {
         if let Some(value) = value
             && value.get_ref().parse::<SocketAddr>().is_err()
         {
-            problems.note(value.span(), format!("[server] {key}: {:?} is not an address and port", value.get_ref()), "write it like \"0.0.0.0:8080\"");
+            problems.note(
+                value.span(),
+                format!("[server] {key}: {:?} is not an address and port", value.get_ref()),
+                "write it like \"0.0.0.0:8080\"",
+            );
         }
     }
     if let Some(n) = &file.worker.concurrency
@@ -88,7 +124,11 @@ fn urls(file: &File, problems: &mut Problems) {
     let store = &file.store.url;
     let known = ["sqlite:", "postgres://", "postgresql://"];
     if !known.iter().any(|scheme| store.get_ref().starts_with(scheme)) {
-        problems.note(store.span(), "[store] url is not one of a store", "use \"sqlite:FILE\" or \"postgres://USER@HOST/DATABASE\"");
+        problems.note(
+            store.span(),
+            "[store] url is not one of a store",
+            "use \"sqlite:FILE\" or \"postgres://USER@HOST/DATABASE\"",
+        );
     }
     for (origin, log) in &file.log {
         let log = log.get_ref();
@@ -96,13 +136,21 @@ fn urls(file: &File, problems: &mut Problems) {
             if let Some(value) = value
                 && !is_http(value.get_ref())
             {
-                problems.note(value.span(), format!("[log.\"{origin}\"] {key}: {:?} is not an http or https URL", value.get_ref()), "write it like \"https://rekor.example.com\"");
+                problems.note(
+                    value.span(),
+                    format!("[log.\"{origin}\"] {key}: {:?} is not an http or https URL", value.get_ref()),
+                    "write it like \"https://rekor.example.com\"",
+                );
             }
         }
         if let Some(version) = &log.version
             && !(1..=2).contains(version.get_ref())
         {
-            problems.note(version.span(), format!("[log.\"{origin}\"] version {} is not known", version.get_ref()), "use 1 (Rekor v1) or 2 (Rekor v2, tiles)");
+            problems.note(
+                version.span(),
+                format!("[log.\"{origin}\"] version {} is not known", version.get_ref()),
+                "use 1 (Rekor v1) or 2 (Rekor v2, tiles)",
+            );
         }
     }
 }
@@ -118,18 +166,42 @@ fn sources(file: &File, problems: &mut Problems) {
     for (name, source) in &file.source {
         let table = source.get_ref();
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
-            problems.note(source.span(), format!("[source.{name:?}]: the name is a part of a URL"), "use letters, digits, - and _");
+            problems.note(
+                source.span(),
+                format!("[source.{name:?}]: the name is a part of a URL"),
+                "use letters, digits, - and _",
+            );
         }
         let kind = table.kind.get_ref().as_str();
         if !matches!(kind, "distribution" | "generic") {
-            let known = ["harbor", "zot", "ghcr", "gitlab", "quay", "dockerhub", "acr", "ecr", "gar", "jfrog", "nexus", "gitea"];
+            let known = [
+                "harbor",
+                "zot",
+                "ghcr",
+                "gitlab",
+                "quay",
+                "dockerhub",
+                "acr",
+                "ecr",
+                "gar",
+                "jfrog",
+                "nexus",
+                "gitea",
+            ];
             let what = if known.contains(&kind) { "is not built yet" } else { "is not known" };
-            problems.note(table.kind.span(), format!("[source.{name}] kind {kind:?} {what}"), "use \"distribution\", or \"generic\" with a relay that posts {repository, tag, digest}");
+            problems.note(
+                table.kind.span(),
+                format!("[source.{name}] kind {kind:?} {what}"),
+                "use \"distribution\", or \"generic\" with a relay that posts {repository, tag, digest}",
+            );
         }
         if !file.registry.contains_key(table.registry.get_ref()) {
             problems.note(
                 table.registry.span(),
-                format!("[source.{name}] speaks for the registry {:?}, which is not configured", table.registry.get_ref()),
+                format!(
+                    "[source.{name}] speaks for the registry {:?}, which is not configured",
+                    table.registry.get_ref()
+                ),
                 format!("add [registry.\"{}\"], or name one that is there", table.registry.get_ref()),
             );
         }
@@ -147,13 +219,21 @@ fn sources(file: &File, problems: &mut Problems) {
                 "add secret_file = \"…\" (or secret_env); `auth = \"none\"` is for loopback only",
             ),
             SourceAuth::Basic if table.username.is_none() => {
-                problems.note(table.auth.span(), format!("[source.{name}] auth = \"basic\" has no username"), "add username = \"…\"");
+                problems.note(
+                    table.auth.span(),
+                    format!("[source.{name}] auth = \"basic\" has no username"),
+                    "add username = \"…\"",
+                );
             }
             _ => {}
         }
         for glob in &table.repositories {
             if let Err(error) = glob.get_ref().parse::<Glob>() {
-                problems.note(glob.span(), format!("[source.{name}] repositories: {error}"), "use names, * within a segment and ** across segments");
+                problems.note(
+                    glob.span(),
+                    format!("[source.{name}] repositories: {error}"),
+                    "use names, * within a segment and ** across segments",
+                );
             }
         }
     }
@@ -163,13 +243,27 @@ fn identities(file: &File, problems: &mut Problems) {
     for (name, identity) in &file.identity {
         let table = identity.get_ref();
         match (&table.key, &table.keyless) {
-            (Some(_), Some(keyless)) => problems.note(keyless.span(), format!("[identity.{name}] has both key and keyless"), "keep one of them"),
-            (None, None) => problems.note(identity.span(), format!("[identity.{name}] has no key"), "add key = \"FILE\", made by `sealwatch key create`"),
+            (Some(_), Some(keyless)) => {
+                problems.note(keyless.span(), format!("[identity.{name}] has both key and keyless"), "keep one of them")
+            }
+            (None, None) => problems.note(
+                identity.span(),
+                format!("[identity.{name}] has no key"),
+                "add key = \"FILE\", made by `sealwatch key create`",
+            ),
             (Some(key), None) => {
                 if let Some((scheme, _)) = key.get_ref().split_once("://") {
-                    problems.note(key.span(), format!("[identity.{name}] key: {scheme}:// references are not built yet"), "use the path of a key file, made by `sealwatch key create`");
+                    problems.note(
+                        key.span(),
+                        format!("[identity.{name}] key: {scheme}:// references are not built yet"),
+                        "use the path of a key file, made by `sealwatch key create`",
+                    );
                 } else if key.get_ref().starts_with("pkcs11:") {
-                    problems.note(key.span(), format!("[identity.{name}] key: pkcs11: references are not built yet"), "use the path of a key file");
+                    problems.note(
+                        key.span(),
+                        format!("[identity.{name}] key: pkcs11: references are not built yet"),
+                        "use the path of a key file",
+                    );
                 }
             }
             (None, Some(_)) => {}
@@ -182,7 +276,10 @@ fn identities(file: &File, problems: &mut Problems) {
             ),
             None if file.sigstore.len() != 1 => problems.note(
                 identity.span(),
-                format!("[identity.{name}] does not say which [sigstore.NAME] it uses, and there are {}", file.sigstore.len()),
+                format!(
+                    "[identity.{name}] does not say which [sigstore.NAME] it uses, and there are {}",
+                    file.sigstore.len()
+                ),
                 "add sigstore = \"NAME\"",
             ),
             _ => {}
@@ -208,20 +305,36 @@ fn rules(file: &File, problems: &mut Problems) {
             }
         }
         if table.sign_with.get_ref().is_empty() {
-            problems.note(table.sign_with.span(), format!("rule {} signs with nothing", n + 1), "name an identity in sign_with");
+            problems.note(
+                table.sign_with.span(),
+                format!("rule {} signs with nothing", n + 1),
+                "name an identity in sign_with",
+            );
         }
         if table.formats.get_ref().is_empty() {
-            problems.note(table.formats.span(), format!("rule {} has no format", n + 1), "use formats = [\"bundle\", \"legacy\"], or leave the key out");
+            problems.note(
+                table.formats.span(),
+                format!("rule {} has no format", n + 1),
+                "use formats = [\"bundle\", \"legacy\"], or leave the key out",
+            );
         }
         for format in table.formats.get_ref() {
             if !matches!(format.as_str(), "bundle" | "legacy") {
-                problems.note(table.formats.span(), format!("rule {}: {format:?} is not a format", n + 1), "use \"bundle\" and \"legacy\"");
+                problems.note(
+                    table.formats.span(),
+                    format!("rule {}: {format:?} is not a format", n + 1),
+                    "use \"bundle\" and \"legacy\"",
+                );
             }
         }
         if let Some(platforms) = &table.platforms
             && !matches!(platforms.get_ref().as_str(), "index" | "all")
         {
-            problems.note(platforms.span(), format!("rule {}: platforms = {:?}", n + 1, platforms.get_ref()), "use \"index\" (the index alone) or \"all\" (its platforms too)");
+            problems.note(
+                platforms.span(),
+                format!("rule {}: platforms = {:?}", n + 1, platforms.get_ref()),
+                "use \"index\" (the index alone) or \"all\" (its platforms too)",
+            );
         }
         reachable(file, n, table, problems);
     }
@@ -230,25 +343,38 @@ fn rules(file: &File, problems: &mut Problems) {
 /// A rule that nothing can ever match is a mistake that stays silent for years: say it at the start.
 fn reachable(file: &File, n: usize, rule: &RuleTable, problems: &mut Problems) {
     if rule.repositories.get_ref().is_empty() || rule.tags.get_ref().is_empty() {
-        problems.note(rule.repositories.span(), format!("rule {} can never match: an empty list", n + 1), "name at least one repository and one tag, for example \"registry.example.com/team/**\" and \"*\"");
+        problems.note(
+            rule.repositories.span(),
+            format!("rule {} can never match: an empty list", n + 1),
+            "name at least one repository and one tag, for example \"registry.example.com/team/**\" and \"*\"",
+        );
         return;
     }
     for tag in rule.tags.get_ref() {
         if let Err(error) = tag.get_ref().parse::<Glob>() {
             problems.note(tag.span(), format!("rule {} tags: {error}", n + 1), "use tag characters and *");
         } else if tag.get_ref().contains('/') || tag.get_ref().contains(':') {
-            problems.note(tag.span(), format!("rule {} can never match: no tag has a / or :", n + 1), "write the tag alone, for example \"v*\"");
+            problems.note(
+                tag.span(),
+                format!("rule {} can never match: no tag has a / or :", n + 1),
+                "write the tag alone, for example \"v*\"",
+            );
         }
     }
     for repository in rule.repositories.get_ref() {
         let text = repository.get_ref();
         if let Err(error) = text.parse::<Glob>() {
-            problems.note(repository.span(), format!("rule {} repositories: {error}", n + 1), "write \"HOST/REPOSITORY\", * within a segment, ** across segments");
+            problems.note(
+                repository.span(),
+                format!("rule {} repositories: {error}", n + 1),
+                "write \"HOST/REPOSITORY\", * within a segment, ** across segments",
+            );
             continue;
         }
         let host = text.split('/').next().unwrap_or_default();
         let host_glob = host.parse::<Glob>().ok();
-        let served = text.starts_with("**") || file.registry.keys().any(|r| host_glob.as_ref().is_some_and(|g| g.matches(r)));
+        let served =
+            text.starts_with("**") || file.registry.keys().any(|r| host_glob.as_ref().is_some_and(|g| g.matches(r)));
         if !served {
             problems.note(
                 repository.span(),
@@ -256,7 +382,11 @@ fn reachable(file: &File, n: usize, rule: &RuleTable, problems: &mut Problems) {
                 format!("begin with a configured host ({}), then /REPOSITORY", list(file.registry.keys())),
             );
         } else if !text.contains('/') && !text.starts_with("**") {
-            problems.note(repository.span(), format!("rule {} can never match: {text:?} names a host and no repository", n + 1), format!("write \"{text}/**\""));
+            problems.note(
+                repository.span(),
+                format!("rule {} can never match: {text:?} names a host and no repository", n + 1),
+                format!("write \"{text}/**\""),
+            );
         }
     }
     let shadow = file.rule[..n].iter().position(|earlier| covers(earlier.get_ref(), rule));
@@ -270,7 +400,8 @@ fn reachable(file: &File, n: usize, rule: &RuleTable, problems: &mut Problems) {
 }
 
 fn covers(earlier: &RuleTable, later: &RuleTable) -> bool {
-    all_covered(earlier.repositories.get_ref(), later.repositories.get_ref()) && all_covered(earlier.tags.get_ref(), later.tags.get_ref())
+    all_covered(earlier.repositories.get_ref(), later.repositories.get_ref())
+        && all_covered(earlier.tags.get_ref(), later.tags.get_ref())
 }
 
 fn all_covered(earlier: &[Spanned<String>], later: &[Spanned<String>]) -> bool {
@@ -290,7 +421,10 @@ fn glob_covers(wide: &str, narrow: &str) -> bool {
     }
     if narrow.contains('*') {
         let stem = wide.split('*').next().unwrap_or_default();
-        return wide.ends_with('*') && wide.matches('*').count() <= 2 && narrow.starts_with(stem) && glob.matches(&narrow.replace('*', "q"));
+        return wide.ends_with('*')
+            && wide.matches('*').count() <= 2
+            && narrow.starts_with(stem)
+            && glob.matches(&narrow.replace('*', "q"));
     }
     glob.matches(narrow)
 }
@@ -306,7 +440,13 @@ fn zones(file: &File, problems: &mut Problems) {
                 let span = rule.trust_zone.as_ref().map_or(rule.sign_with.span(), Spanned::span);
                 problems.note(
                     span,
-                    format!("the identity {} signs in two trust zones: {:?} (rule {}) and {zone:?} (rule {})", name.get_ref(), entry.0, entry.1, n + 1),
+                    format!(
+                        "the identity {} signs in two trust zones: {:?} (rule {}) and {zone:?} (rule {})",
+                        name.get_ref(),
+                        entry.0,
+                        entry.1,
+                        n + 1
+                    ),
                     "give each zone an identity of its own: a copied image would verify in the other zone",
                 );
             }

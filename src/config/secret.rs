@@ -19,7 +19,11 @@ pub(crate) fn read_secret(
         (Some(path), None) => match read_file(path.get_ref()) {
             Ok(secret) => Some(secret),
             Err(why) => {
-                problems.note(path.span(), format!("{table}: {} {why}", keys.0), "write the secret into that file, readable by sealwatch alone");
+                problems.note(
+                    path.span(),
+                    format!("{table}: {} {why}", keys.0),
+                    "write the secret into that file, readable by sealwatch alone",
+                );
                 None
             }
         },
@@ -35,7 +39,11 @@ pub(crate) fn read_secret(
             }
         },
         (Some(_), Some(name)) => {
-            problems.note(name.span(), format!("{table}: both {} and {} are given", keys.0, keys.1), "keep one of them");
+            problems.note(
+                name.span(),
+                format!("{table}: both {} and {} are given", keys.0, keys.1),
+                "keep one of them",
+            );
             None
         }
         (None, None) => None,

@@ -45,7 +45,8 @@ fn an_unknown_key_is_named_with_its_line() {
 
 #[test]
 fn a_rule_for_a_registry_that_is_not_there_can_never_match() {
-    let (line, what) = problem(&GOOD.replace("[\"registry.example.com/team/**\"]", "[\"elsewhere.example.com/team/**\"]"));
+    let (line, what) =
+        problem(&GOOD.replace("[\"registry.example.com/team/**\"]", "[\"elsewhere.example.com/team/**\"]"));
     assert_eq!(line, Some(11));
     assert!(what.contains("can never match"), "{what}");
 }
@@ -60,7 +61,8 @@ fn a_rule_behind_a_wider_one_can_never_match() {
 
 #[test]
 fn a_wider_rule_behind_a_narrow_one_is_fine() {
-    let more = "[[rule]]\nrepositories = [\"registry.example.com/**\"]\nsign_with = [\"release\"]\ntrust_zone = \"prod\"\n";
+    let more =
+        "[[rule]]\nrepositories = [\"registry.example.com/**\"]\nsign_with = [\"release\"]\ntrust_zone = \"prod\"\n";
     assert!(Config::parse(Path::new("t.toml"), format!("{GOOD}{more}")).is_ok());
 }
 
@@ -73,7 +75,8 @@ fn an_identity_that_does_not_exist_is_named() {
 
 #[test]
 fn one_identity_in_two_trust_zones_is_refused() {
-    let more = "[[rule]]\nrepositories = [\"registry.example.com/dev/**\"]\nsign_with = [\"release\"]\ntrust_zone = \"dev\"\n";
+    let more =
+        "[[rule]]\nrepositories = [\"registry.example.com/dev/**\"]\nsign_with = [\"release\"]\ntrust_zone = \"dev\"\n";
     let (line, what) = problem(&format!("{GOOD}{more}"));
     assert_eq!(line, Some(20));
     assert!(what.contains("two trust zones"), "{what}");

@@ -29,14 +29,21 @@ impl SandboxFiles {
         std::fs::create_dir_all(&dir).with_context(|| format!("the folder {}", dir.display()))?;
         let pair = signer::key::file::generate(&SecretString::from("sandbox"))?;
         let secret = format!("{:016x}{:016x}", run::random()?, run::random()?);
-        let put = |name: &str, text: &str| std::fs::write(dir.join(name), text).with_context(|| format!("{}", dir.join(name).display()));
+        let put = |name: &str, text: &str| {
+            std::fs::write(dir.join(name), text).with_context(|| format!("{}", dir.join(name).display()))
+        };
         put("release.key", &pair.private_pem)?;
         put("release.password", "sandbox")?;
         put("hook.secret", &secret)?;
         put("trusted_root.json", &world.trusted_root_json())?;
         put("signing_config.json", &world.signing_config_json())?;
         put("sealwatch.toml", &configuration(world, &dir))?;
-        Ok(Self { config: dir.join("sealwatch.toml"), kit: dir.join("kit"), authorization: format!("Bearer {secret}"), dir })
+        Ok(Self {
+            config: dir.join("sealwatch.toml"),
+            kit: dir.join("kit"),
+            authorization: format!("Bearer {secret}"),
+            dir,
+        })
     }
 
     /// What a person can do next.
@@ -46,9 +53,15 @@ impl SandboxFiles {
         say!("  skopeo copy --dest-tls-verify=false docker://docker.io/library/alpine:3 docker://{host}/team/mine:v1");
         say!("  crane copy --insecure alpine:3 {host}/team/mine:v1");
         say!("verify it with cosign 3 (2.6.3 and later take the same line), or with sealwatch:");
-        say!("  cosign verify --key {kit}/release.pub --trusted-root {kit}/release.trusted_root.json --use-signed-timestamps --allow-http-registry {host}/team/mine:v1");
-        say!("  cosign verify --new-bundle-format=false --insecure-ignore-tlog --key {kit}/release.pub --allow-http-registry {host}/team/mine:v1");
-        say!("  sealwatch verify --key {kit}/release.pub --trusted-root {kit}/release.trusted_root.json --plain-http {host}/team/mine:v1");
+        say!(
+            "  cosign verify --key {kit}/release.pub --trusted-root {kit}/release.trusted_root.json --use-signed-timestamps --allow-http-registry {host}/team/mine:v1"
+        );
+        say!(
+            "  cosign verify --new-bundle-format=false --insecure-ignore-tlog --key {kit}/release.pub --allow-http-registry {host}/team/mine:v1"
+        );
+        say!(
+            "  sealwatch verify --key {kit}/release.pub --trusted-root {kit}/release.trusted_root.json --plain-http {host}/team/mine:v1"
+        );
         say!("or read what was made: {}", self.dir.display());
     }
 }

@@ -8,7 +8,9 @@ use super::Clock;
 pub(crate) fn tell(clock: &Clock, seen: &StepSeen) {
     let (word, text) = words(&seen.step);
     let about = match (&seen.tag, &seen.digest) {
-        _ if matches!(seen.step, PushStep::Accepted { .. }) => format!(" ({}{})", seen.name.repository, seen.tag.as_ref().map_or_else(String::new, |t| format!(":{t}"))),
+        _ if matches!(seen.step, PushStep::Accepted { .. }) => {
+            format!(" ({}{})", seen.name.repository, seen.tag.as_ref().map_or_else(String::new, |t| format!(":{t}")))
+        }
         _ => String::new(),
     };
     clock.tell(word, format_args!("{text}{about}"));
@@ -24,15 +26,24 @@ fn words(step: &PushStep) -> (&'static str, String) {
     match step {
         PushStep::Accepted { source } => ("event", format!("a webhook from {source} is durable")),
         PushStep::Resolved => ("resolved", "the registry was asked what the tag points to".to_owned()),
-        PushStep::Decided { rule, identities } => ("decided", format!("rule {rule} wants it signed by {}", identities.join(", "))),
-        PushStep::Intended { identity, format } => ("intended", format!("the ledger knows that {identity} will sign ({format})")),
-        PushStep::Signed { identity, format } => ("signed", format!("by {identity} ({format}), and the ledger has the bytes")),
-        PushStep::Logged { format, origin, index } => ("logged", format!("in {origin} at index {index} ({format}), proof checked")),
+        PushStep::Decided { rule, identities } => {
+            ("decided", format!("rule {rule} wants it signed by {}", identities.join(", ")))
+        }
+        PushStep::Intended { identity, format } => {
+            ("intended", format!("the ledger knows that {identity} will sign ({format})"))
+        }
+        PushStep::Signed { identity, format } => {
+            ("signed", format!("by {identity} ({format}), and the ledger has the bytes"))
+        }
+        PushStep::Logged { format, origin, index } => {
+            ("logged", format!("in {origin} at index {index} ({format}), proof checked"))
+        }
         PushStep::Verified { format } => ("checked", format!("offline before it is published ({format})")),
         PushStep::Attached { format, manifest } => ("attached", format!("{format} as {manifest}")),
-        PushStep::AlreadySigned { identity, format, adopted } => {
-            ("already", format!("signed by {identity} ({format}){}", if *adopted { ", made elsewhere with this key" } else { "" }))
-        }
+        PushStep::AlreadySigned { identity, format, adopted } => (
+            "already",
+            format!("signed by {identity} ({format}){}", if *adopted { ", made elsewhere with this key" } else { "" }),
+        ),
         PushStep::Skipped { reason } => ("skipped", (*reason).to_owned()),
         PushStep::Delayed { error } => ("delayed", format!("{error}; it will be tried again")),
         PushStep::Parked { error } => ("parked", error.clone()),

@@ -28,17 +28,27 @@ pub(crate) fn shared(story: &str) -> Option<Shared> {
     let text = std::fs::read_to_string(&file).expect("SEALWATCH_WORLD names a file");
     let world: Value = serde_json::from_str(&text).expect("world.json is JSON");
     let field = |name: &str| world[name].as_str().unwrap_or_else(|| panic!("world.json has {name}")).to_owned();
-    Some(Shared { folder: field("folder").into(), rekor1: field("rekor1"), rekor2: field("rekor2"), tiles: field("tiles") })
+    Some(Shared {
+        folder: field("folder").into(),
+        rekor1: field("rekor1"),
+        rekor2: field("rekor2"),
+        tiles: field("tiles"),
+    })
 }
 
 /// The path of a peer's binary.
 pub(crate) fn peer(name: &str) -> PathBuf {
-    let versions = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/versions")).expect("tests/peers/versions");
-    let line = versions.lines().find(|l| l.split_whitespace().next() == Some(name)).unwrap_or_else(|| panic!("versions lists {name}"));
+    let versions = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/versions"))
+        .expect("tests/peers/versions");
+    let line = versions
+        .lines()
+        .find(|l| l.split_whitespace().next() == Some(name))
+        .unwrap_or_else(|| panic!("versions lists {name}"));
     let version = line.split_whitespace().nth(1).expect("a version");
     let cache = std::env::var_os("SEALWATCH_PEERS").map(PathBuf::from).unwrap_or_else(|| {
         let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        base.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").expect("HOME")).join(".cache")).join("sealwatch-peers")
+        base.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").expect("HOME")).join(".cache"))
+            .join("sealwatch-peers")
     });
     let path = cache.join(format!("{name}-{version}"));
     assert!(path.exists(), "the peer {name} {version} is not built: tests/peers/build {name}");
@@ -77,7 +87,11 @@ impl Process {
             if let Ok(Some(status)) = self.child.try_wait() {
                 panic!("it ended with {status}: {}", std::fs::read_to_string(&self.log).unwrap_or_default());
             }
-            assert!(Instant::now() < until, "nothing listens on {port}: {}", std::fs::read_to_string(&self.log).unwrap_or_default());
+            assert!(
+                Instant::now() < until,
+                "nothing listens on {port}: {}",
+                std::fs::read_to_string(&self.log).unwrap_or_default()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
         self
@@ -125,7 +139,12 @@ pub(crate) fn run(command: &mut Command) -> Output {
 /// Runs a program that must succeed.
 pub(crate) fn must(command: &mut Command) -> String {
     let output = run(command);
-    assert!(output.status.success(), "{command:?}\n{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{command:?}\n{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -133,7 +152,12 @@ pub(crate) fn must(command: &mut Command) -> String {
 pub(crate) fn cosign(version: &str, home: &Path) -> Command {
     let mut command = Command::new(peer(version));
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command.env("HOME", home).env("DOCKER_CONFIG", home).env("TUF_ROOT", home.join("tuf")).env("COSIGN_PASSWORD", "").current_dir(home);
+    command
+        .env("HOME", home)
+        .env("DOCKER_CONFIG", home)
+        .env("TUF_ROOT", home.join("tuf"))
+        .env("COSIGN_PASSWORD", "")
+        .current_dir(home);
     command
 }
 
@@ -181,7 +205,12 @@ impl Registry {
     /// A manifest as it is served, and its digest.
     pub(crate) fn manifest(&self, repository: &str, reference: &str) -> Option<(String, Value)> {
         let accept = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
-        let answer = http::request("GET", &format!("http://{}/v2/{repository}/manifests/{reference}", self.host), &[("Accept", accept)], b"");
+        let answer = http::request(
+            "GET",
+            &format!("http://{}/v2/{repository}/manifests/{reference}", self.host),
+            &[("Accept", accept)],
+            b"",
+        );
         if answer.status != 200 {
             return None;
         }
@@ -202,7 +231,8 @@ impl Registry {
 
     /// How many referrers a digest has: by the API, else by the fallback tag.
     pub(crate) fn referrers_of(&self, repository: &str, digest: &str) -> usize {
-        let answer = http::request("GET", &format!("http://{}/v2/{repository}/referrers/{digest}", self.host), &[], b"");
+        let answer =
+            http::request("GET", &format!("http://{}/v2/{repository}/referrers/{digest}", self.host), &[], b"");
         let index: Option<Value> = match answer.status {
             200 => serde_json::from_slice(&answer.body).ok(),
             _ => self.manifest(repository, &digest.replace(':', "-")).map(|(_, m)| m),

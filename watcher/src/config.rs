@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bundle::{Format, ImageName, RegistryHost, Tag};
 use secrecy::SecretString;
-use signer::key::KeyBackend;
 use signer::Services;
+use signer::key::KeyBackend;
 
 use crate::glob::Glob;
 use crate::registry::Registry;

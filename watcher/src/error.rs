@@ -15,7 +15,7 @@ use crate::registry::RegistryError;
 pub enum WorkError {
     /// The registry could not be asked, or did not do as told.
     #[error(transparent)]
-    Registry(#[from] RegistryError),
+    Registry(Box<RegistryError>),
     /// The store.
     #[error("the store failed: {0}")]
     Store(#[from] StoreError),
@@ -27,7 +27,7 @@ pub enum WorkError {
     Sign(#[from] SignError),
     /// The log, the timestamp authority, or what they answered.
     #[error(transparent)]
-    Publish(#[from] PublishError),
+    Publish(Box<PublishError>),
     /// A name that the configuration does not hold (any more).
     #[error("rule signs with identity {name:?}, which is not configured: add [identity.{name}] or change the rule")]
     UnknownIdentity {
@@ -73,6 +73,18 @@ pub enum WorkError {
         /// How long we waited.
         seconds: u64,
     },
+}
+
+impl From<RegistryError> for WorkError {
+    fn from(error: RegistryError) -> Self {
+        Self::Registry(Box::new(error))
+    }
+}
+
+impl From<PublishError> for WorkError {
+    fn from(error: PublishError) -> Self {
+        Self::Publish(Box::new(error))
+    }
 }
 
 impl WorkError {

@@ -30,7 +30,9 @@ pub enum GlobError {
     #[error("a pattern is empty; to match everything write \"**\"")]
     Empty,
     /// A character that no repository or tag holds.
-    #[error("pattern {pattern:?} holds {character:?}, which no repository or tag does: only `*` and `**` are wildcards")]
+    #[error(
+        "pattern {pattern:?} holds {character:?}, which no repository or tag does: only `*` and `**` are wildcards"
+    )]
     Character {
         /// The pattern.
         pattern: String,

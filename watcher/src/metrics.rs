@@ -40,10 +40,14 @@ impl Metrics {
             exposition.register(Box::new(gauges.clone()))?;
             Ok::<_, prometheus::Error>(gauges)
         };
-        let dead_letters = IntCounter::new("watcher_dead_letters_total", "Bodies kept because nothing could read them")?;
+        let dead_letters =
+            IntCounter::new("watcher_dead_letters_total", "Bodies kept because nothing could read them")?;
         exposition.register(Box::new(dead_letters.clone()))?;
         let last_event = prometheus::GaugeVec::new(
-            Opts::new("watcher_last_event_timestamp_seconds", "When a source was last heard (authenticated), Unix time"),
+            Opts::new(
+                "watcher_last_event_timestamp_seconds",
+                "When a source was last heard (authenticated), Unix time",
+            ),
             &["source"],
         )?;
         exposition.register(Box::new(last_event.clone()))?;
@@ -56,7 +60,11 @@ impl Metrics {
         )?;
         exposition.register(Box::new(push_to_signed.clone()))?;
         Ok(Self {
-            events: counters("watcher_events_total", "What webhooks told, by source and outcome", &["source", "outcome"])?,
+            events: counters(
+                "watcher_events_total",
+                "What webhooks told, by source and outcome",
+                &["source", "outcome"],
+            )?,
             hook_refusals: counters(
                 "watcher_hook_refusals_total",
                 "Webhook requests that were refused, by reason",
@@ -144,11 +152,9 @@ impl Metrics {
         ] {
             self.jobs.with_label_values(&[state]).set(gauge(count));
         }
-        for (state, count) in [
-            ("waiting", counts.events_waiting),
-            ("leased", counts.events_leased),
-            ("parked", counts.events_parked),
-        ] {
+        for (state, count) in
+            [("waiting", counts.events_waiting), ("leased", counts.events_leased), ("parked", counts.events_parked)]
+        {
             self.queued_events.with_label_values(&[state]).set(gauge(count));
         }
         let oldest = counts.oldest_event_age_ms.max(counts.oldest_job_age_ms).unwrap_or(0);

@@ -147,7 +147,7 @@ fn judge(rules: &[Rule], candidate: &Candidate<'_>) -> Result<Plan, Skipped> {
         return Err(skip(SkipReason::ContainsItself, "the index lists its own digest".to_owned()));
     }
     let mut plan = Plan::default();
-    for (tag, place, rule) in matched {
+    for Matched { tag, place, rule } in matched {
         for identity in &rule.sign_with {
             for format in &rule.formats {
                 plan.add(PlannedSignature { rule: place, identity: identity.clone(), format: *format });
@@ -172,22 +172,25 @@ impl Plan {
     }
 }
 
-/// The rules that speak, each with the tag that made it: the first match of each tag.
-fn matching<'m>(
-    rules: &'m [Rule],
-    name: &ImageName,
-    tags: &'m [Tag],
-) -> Result<Vec<(Option<&'m Tag>, usize, &'m Rule)>, Skipped> {
-    let mut matched: Vec<(Option<&Tag>, usize, &Rule)> = Vec::new();
+/// A rule that speaks about a candidate, and the tag that made it; none where a person asked by digest.
+struct Matched<'m> {
+    tag: Option<&'m Tag>,
+    place: usize,
+    rule: &'m Rule,
+}
+
+/// The rules that speak: the first match of each tag.
+fn matching<'m>(rules: &'m [Rule], name: &ImageName, tags: &'m [Tag]) -> Result<Vec<Matched<'m>>, Skipped> {
+    let mut matched: Vec<Matched<'_>> = Vec::new();
     if tags.is_empty() {
         let by_hand = rules.iter().enumerate().find(|(_, rule)| rule.matches_repository(name));
-        matched.extend(by_hand.map(|(place, rule)| (None, place, rule)));
+        matched.extend(by_hand.map(|(place, rule)| Matched { tag: None, place, rule }));
     }
     for tag in tags {
         if let Some((place, rule)) = rule_for(rules, name, tag)
-            && !matched.iter().any(|(_, have, _)| *have == place)
+            && !matched.iter().any(|have| have.place == place)
         {
-            matched.push((Some(tag), place, rule));
+            matched.push(Matched { tag: Some(tag), place, rule });
         }
     }
     if !matched.is_empty() {

@@ -5,9 +5,9 @@
 //! kept. Nothing is signed here and no registry is asked.
 
 pub mod auth;
+mod body;
 pub mod distribution;
 pub mod generic;
-mod body;
 mod parsed;
 
 use std::collections::BTreeMap;
@@ -137,7 +137,7 @@ fn admit(name: &str, source: &Source, parsed: Parsed, now: i64) -> (Vec<NewEvent
             && !source.repositories.iter().any(|glob| glob.matches(push.repository.as_str()))
         {
             ignored.add(Ignored::ForeignRepository);
-        } else if !seen.insert((push.repository.clone(), push.tag.clone(), push.digest.clone())) {
+        } else if !seen.insert((push.repository.clone(), push.tag.clone(), push.digest)) {
             ignored.add(Ignored::Duplicate);
         } else {
             events.push(NewEvent {

@@ -63,12 +63,9 @@ fn v4_refusal(address: Ipv4Addr) -> Option<Refusal> {
         (169, 254, _) => Some(Refusal::LinkLocal),
         (10, ..) | (172, 16..=31, _) | (192, 168, _) | (100, 64..=127, _) => Some(Refusal::Private),
         (224..=239, ..) => Some(Refusal::Multicast),
-        (240..=255, ..)
-        | (192, 0, 0 | 2)
-        | (192, 88, 99)
-        | (198, 18..=19, _)
-        | (198, 51, 100)
-        | (203, 0, 113) => Some(Refusal::Reserved),
+        (240..=255, ..) | (192, 0, 0 | 2) | (192, 88, 99) | (198, 18..=19, _) | (198, 51, 100) | (203, 0, 113) => {
+            Some(Refusal::Reserved)
+        }
         _ => None,
     }
 }
@@ -84,9 +81,7 @@ fn v6_refusal(address: Ipv6Addr) -> Option<Refusal> {
         [0, 0, 0, 0, 0, 0, 0, 0] => Some(Refusal::Unspecified),
         [0, 0, 0, 0, 0, 0, 0, 1] => Some(Refusal::Loopback),
         // Each of these carries an IPv4 address, and is as good or as bad as that one.
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-            embedded(high, low)
-        }
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
         [0x2002, high, low, ..] => embedded(high, low),
         [0, 0, 0, 0, 0, 0, high, low] => embedded(high, low).or(Some(Refusal::Reserved)),
         [0xfc00..=0xfdff, ..] | [0x64, 0xff9b, 1, ..] => Some(Refusal::Private),

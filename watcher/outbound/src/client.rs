@@ -64,8 +64,7 @@ impl Client {
         let mut authorities = Vec::new();
         for (index, pem) in config.extra_ca_files_pem.iter().enumerate() {
             let number = index + 1;
-            let found = reqwest::Certificate::from_pem_bundle(pem)
-                .map_err(|_| OutboundError::CaFile { number })?;
+            let found = reqwest::Certificate::from_pem_bundle(pem).map_err(|_| OutboundError::CaFile { number })?;
             if found.is_empty() {
                 return Err(OutboundError::CaFile { number });
             }
@@ -115,12 +114,7 @@ impl Client {
         }
     }
 
-    async fn exchange(
-        &self,
-        request: Request,
-        limit: Duration,
-        asked: &mut String,
-    ) -> Result<Response, OutboundError> {
+    async fn exchange(&self, request: Request, limit: Duration, asked: &mut String) -> Result<Response, OutboundError> {
         let Request { method, mut url, mut headers, body, .. } = request;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(OutboundError::Url { host: authority(&url), why: "credentials in the URL" });
@@ -182,9 +176,7 @@ impl Client {
             return Err(too_large());
         }
         let mut body = BytesMut::new();
-        while let Some(chunk) =
-            answer.chunk().await.map_err(|error| classify(error, host, limit, self.bare))?
-        {
+        while let Some(chunk) = answer.chunk().await.map_err(|error| classify(error, host, limit, self.bare))? {
             if chunk.len() > cap - body.len() {
                 return Err(too_large());
             }

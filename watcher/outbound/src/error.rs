@@ -110,10 +110,7 @@ impl OutboundError {
     /// True where the same request may succeed later without anybody changing our configuration.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Timeout { .. }
-            | Self::Connect { .. }
-            | Self::Tls { .. }
-            | Self::Broken { .. } => true,
+            Self::Timeout { .. } | Self::Connect { .. } | Self::Tls { .. } | Self::Broken { .. } => true,
             Self::TooLarge { .. }
             | Self::ForbiddenTarget { .. }
             | Self::Downgrade { .. }

@@ -53,12 +53,9 @@ async fn an_answer_over_the_cap_is_refused_announced_or_streamed() {
         let again: Result<Bytes, std::io::Error> = Ok(Bytes::from(vec![b'x'; 600]));
         Body::from_stream(futures_util::stream::iter([chunk, again]))
     };
-    let base = serve(
-        Router::new()
-            .route("/announced", get(|| async { vec![b'x'; 1200] }))
-            .route("/streamed", get(streamed)),
-    )
-    .await;
+    let base =
+        serve(Router::new().route("/announced", get(|| async { vec![b'x'; 1200] })).route("/streamed", get(streamed)))
+            .await;
     for path in ["announced", "streamed"] {
         let request = Request::get(at(&base, path)).trusted();
         let refused = client().send(request.clone().max_bytes(1199)).await;
@@ -197,7 +194,7 @@ async fn a_redirect_to_where_only_configured_hosts_may_be_is_refused() {
         ("https://192.168.1.1/".to_owned(), Refusal::Private),
         (format!("https://[::1]:{port}/"), Refusal::Loopback),
         (format!("https://[::ffff:127.0.0.1]:{port}/"), Refusal::Loopback),
-        (format!("https://0/"), Refusal::Unspecified),
+        ("https://0/".to_owned(), Refusal::Unspecified),
         // A name: seen through when it is resolved.
         (format!("https://localhost:{port}/"), Refusal::Loopback),
         (format!("https://127.0.0.1:{port}/"), Refusal::Loopback),

@@ -94,10 +94,7 @@ fn two_tags_of_one_digest_get_what_both_rules_ask_for_and_nothing_twice() {
     let plan = plan(decide_on(&rules, &tags(&["main", "v1", "v2"]), &manifest(&image()), false));
     let mut asked: Vec<_> = plan.signatures.iter().map(|s| (s.identity.as_str(), s.format.as_str(), s.rule)).collect();
     asked.sort_unstable();
-    assert_eq!(
-        asked,
-        [("ci", "bundle", 1), ("ci", "legacy", 1), ("release", "bundle", 0), ("release", "legacy", 0)]
-    );
+    assert_eq!(asked, [("ci", "bundle", 1), ("ci", "legacy", 1), ("release", "bundle", 0), ("release", "legacy", 0)]);
 }
 
 #[test]
@@ -127,11 +124,7 @@ fn everything_that_is_no_claim_about_something_else_is_signed() {
         ("an image", image(), "signed"),
         ("an index", index(vec![descriptor(IMAGE, 1), descriptor(IMAGE, 2)]), "signed"),
         ("an empty index", index(vec![]), "signed"),
-        (
-            "a chart",
-            with(&|m| m["config"] = descriptor("application/vnd.cncf.helm.config.v1+json", 3)),
-            "signed",
-        ),
+        ("a chart", with(&|m| m["config"] = descriptor("application/vnd.cncf.helm.config.v1+json", 3)), "signed"),
         (
             "any artifact",
             with(&|m| {

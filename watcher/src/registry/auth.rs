@@ -178,8 +178,7 @@ impl Authenticator {
         url.set_path("/v2/");
         let request = Request::new(Method::GET, url).trusted().max_bytes(SMALL_ANSWER);
         let name = self.registry.to_string();
-        let answer =
-            self.client.send(request).await.map_err(|source| RegistryError::outbound(name.clone(), source))?;
+        let answer = self.client.send(request).await.map_err(|source| RegistryError::outbound(name.clone(), source))?;
         let known = match answer.status {
             StatusCode::UNAUTHORIZED => {
                 let values = answer.headers.get_all(WWW_AUTHENTICATE);
@@ -189,8 +188,12 @@ impl Authenticator {
                     Wanted::Unknown => Known::Open,
                 }
             }
-            StatusCode::TOO_MANY_REQUESTS => return Err(refusal(name, "name the credentials that it wants", true, &answer)),
-            status if status.is_server_error() => return Err(refusal(name, "name the credentials that it wants", true, &answer)),
+            StatusCode::TOO_MANY_REQUESTS => {
+                return Err(refusal(name, "name the credentials that it wants", true, &answer));
+            }
+            status if status.is_server_error() => {
+                return Err(refusal(name, "name the credentials that it wants", true, &answer));
+            }
             _ => Known::Open,
         };
         *lock(&self.known) = known.clone();
@@ -200,7 +203,7 @@ impl Authenticator {
     async fn find(&self, repository: &Repository) -> Result<Option<Credential>, RegistryError> {
         let registry = || self.registry.to_string();
         let found = self.credentials.find(repository).await;
-        found.map_err(|source| RegistryError::Credentials { registry: registry(), source })
+        found.map_err(|source| RegistryError::Credentials { registry: registry(), source: Box::new(source) })
     }
 
     fn name(&self, repository: &Repository) -> String {

@@ -64,7 +64,7 @@ impl Registry {
         self.client.send(request).await.map_err(|source| match source {
             OutboundError::ForbiddenTarget { ref host, .. } => {
                 let (host, registry) = (host.clone(), self.host.to_string());
-                RegistryError::ForbiddenTarget { name, registry, host, source }
+                RegistryError::ForbiddenTarget { name, registry, host, source: Box::new(source) }
             }
             source => RegistryError::outbound(name, source),
         })

@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn spaces_case_escapes_and_bare_values_are_understood() {
-        let found = bearer(r#"bEARER  Realm = "https://a.example/\"t\"" , error=invalid_token ,service=reg.example:5000"#);
+        let found =
+            bearer(r#"bEARER  Realm = "https://a.example/\"t\"" , error=invalid_token ,service=reg.example:5000"#);
         let found = found.expect("a bearer challenge");
         assert_eq!(found.realm, r#"https://a.example/"t""#);
         assert_eq!(found.service.as_deref(), Some("reg.example:5000"));
@@ -141,7 +142,8 @@ mod tests {
 
     #[test]
     fn a_bearer_challenge_without_a_realm_and_junk_ask_for_nothing() {
-        for value in ["Bearer", "Bearer service=\"x\"", "", "=", "\"", "Negotiate", "Bearer realm", ", ,,", "é\u{0}="] {
+        for value in ["Bearer", "Bearer service=\"x\"", "", "=", "\"", "Negotiate", "Bearer realm", ", ,,", "é\u{0}="]
+        {
             assert_eq!(wanted([value].into_iter()), Wanted::Unknown, "{value:?}");
         }
     }

@@ -26,7 +26,7 @@ pub enum RegistryError {
         name: String,
         /// Why not.
         #[source]
-        source: OutboundError,
+        source: Box<OutboundError>,
     },
     /// A redirect or an upload leads to where only configured hosts may be.
     #[error(
@@ -42,7 +42,7 @@ pub enum RegistryError {
         host: String,
         /// What speaks against it.
         #[source]
-        source: OutboundError,
+        source: Box<OutboundError>,
     },
     /// Credentials are wanted, and ours are missing or refused.
     #[error("{name} refuses our credentials for {access}: {why}; check auth of [registry.\"{registry}\"]")]
@@ -86,7 +86,7 @@ pub enum RegistryError {
         registry: String,
         /// Why not.
         #[source]
-        source: CredentialsError,
+        source: Box<CredentialsError>,
     },
     /// Too many requests.
     #[error("{name} is asked too often (429)")]
@@ -146,7 +146,7 @@ pub enum RegistryError {
         what: String,
         /// What is wrong with it.
         #[source]
-        source: ManifestError,
+        source: Box<ManifestError>,
     },
     /// More than we read; to stop early could mean to overlook our own signature.
     #[error("{name}: {what} has more than {limit} {noun}; remove what does not belong there")]
@@ -206,7 +206,7 @@ pub enum RegistryError {
 
 impl RegistryError {
     pub(super) fn outbound(name: String, source: OutboundError) -> Self {
-        Self::Outbound { name, source }
+        Self::Outbound { name, source: Box::new(source) }
     }
 
     /// Whether the same may succeed later without anybody changing anything.
@@ -245,7 +245,7 @@ impl RegistryError {
     pub(super) fn is_about_one_object(&self) -> bool {
         match self {
             Self::Manifest { .. } | Self::NotFound { .. } => true,
-            Self::Outbound { source, .. } => matches!(source, OutboundError::TooLarge { .. }),
+            Self::Outbound { source, .. } => matches!(**source, OutboundError::TooLarge { .. }),
             _ => false,
         }
     }

@@ -186,7 +186,7 @@ impl Registry {
         what: String,
         source: bundle::oci::ManifestError,
     ) -> RegistryError {
-        RegistryError::Manifest { name: self.name(repository), what, source }
+        RegistryError::Manifest { name: self.name(repository), what, source: Box::new(source) }
     }
 
     async fn manifest_call(

@@ -34,8 +34,8 @@ impl Registry {
         let Some(raw) = self.raw_by_tag(repository, &tag, Access::Pull).await? else {
             return Ok(Referrers { native: false, manifests: Vec::new() });
         };
-        let list = parse_referrers(&raw.bytes)
-            .map_err(|source| self.unusable(repository, format!("tag {tag}"), source))?;
+        let list =
+            parse_referrers(&raw.bytes).map_err(|source| self.unusable(repository, format!("tag {tag}"), source))?;
         self.check_count(repository, digest, list.manifests.len() + list.unreadable)?;
         Ok(Referrers { native: false, manifests: list.manifests })
     }
@@ -92,7 +92,8 @@ impl Registry {
         for page in 0..MAX_PAGES {
             let here = request.url.clone();
             let accept = HeaderValue::from_static(media_type::IMAGE_INDEX);
-            let answer = self.call(repository, access, request.header(ACCEPT, accept).max_bytes(PAGE_MAX_BYTES)).await?;
+            let answer =
+                self.call(repository, access, request.header(ACCEPT, accept).max_bytes(PAGE_MAX_BYTES)).await?;
             match answer.status {
                 StatusCode::OK => {}
                 // SPEC: 404 = "the registry does not support the referrers API"; others say it in their own way.

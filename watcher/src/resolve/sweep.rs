@@ -79,7 +79,7 @@ impl Resolver<'_> {
             .into_iter()
             .filter_map(|tag| policy::rule_for(self.rules, name, &tag).map(|(place, _)| (place, tag)))
             .collect();
-        allowed.sort_by(|(a, _), (b, _)| a.cmp(b));
+        allowed.sort_by_key(|(place, _)| *place);
         let found: Vec<(usize, Tag, Option<Digest>)> = futures_util::stream::iter(allowed)
             .map(|(place, tag)| async move {
                 let digest = self.registry.resolve(&name.repository, &tag).await?;

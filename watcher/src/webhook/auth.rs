@@ -124,7 +124,8 @@ mod tests {
         let auth = SourceAuth::Bearer("s3cret".into());
         assert!(allowed(&auth, &[("authorization", "Bearer s3cret")], b""));
         assert!(allowed(&auth, &[("authorization", "bearer s3cret")], b""));
-        for value in ["Bearer s3cre", "Bearer s3crets", "Bearer ", "Bearer", "s3cret", "Basic s3cret", "Bearer S3CRET"] {
+        for value in ["Bearer s3cre", "Bearer s3crets", "Bearer ", "Bearer", "s3cret", "Basic s3cret", "Bearer S3CRET"]
+        {
             assert!(!allowed(&auth, &[("authorization", value)], b""), "{value}");
         }
         assert!(!allowed(&auth, &[], b""));

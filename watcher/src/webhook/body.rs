@@ -9,12 +9,7 @@ use futures_util::StreamExt;
 use super::Refusal;
 
 /// The whole body, if it is no longer than `max` bytes and complete before `deadline` is over.
-pub(super) async fn read(
-    headers: &HeaderMap,
-    body: Body,
-    max: usize,
-    deadline: Duration,
-) -> Result<Vec<u8>, Refusal> {
+pub(super) async fn read(headers: &HeaderMap, body: Body, max: usize, deadline: Duration) -> Result<Vec<u8>, Refusal> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > max as u64) {
         return Err(Refusal::TooLarge);

@@ -127,7 +127,17 @@ mod tests {
 
     #[test]
     fn a_name_or_digest_that_is_none_is_malformed() {
-        for repository in ["../admin", "team/../admin", "/etc", "team//app", "Team/app", "team/app\r\nX: y", "te\u{1}am", "team/app?x", "a/%2e%2e/b"] {
+        for repository in [
+            "../admin",
+            "team/../admin",
+            "/etc",
+            "team//app",
+            "Team/app",
+            "team/app\r\nX: y",
+            "te\u{1}am",
+            "team/app?x",
+            "a/%2e%2e/b",
+        ] {
             let event = event(|event| event["target"]["repository"] = repository.into());
             assert_eq!(only(event), Err(Ignored::MalformedReference), "{repository:?}");
         }

@@ -66,8 +66,10 @@ mod tests {
 
     #[test]
     fn several_events_come_in_one_body() {
-        let parsed = parse(br#"{"events":[{"repository":"a/b","tag":"v1","registry":"r.example"},{"repository":"a/b","tag":"v2"},3]}"#)
-            .expect("our format");
+        let parsed = parse(
+            br#"{"events":[{"repository":"a/b","tag":"v1","registry":"r.example"},{"repository":"a/b","tag":"v2"},3]}"#,
+        )
+        .expect("our format");
         assert_eq!(parsed.pushes.len(), 2);
         assert_eq!(parsed.pushes[0].unverified_hosts, ["r.example"]);
         assert_eq!(parsed.ignored.iter().collect::<Vec<_>>(), [(Ignored::MalformedReference, 1)]);

@@ -49,8 +49,9 @@ mod tests {
 
     #[test]
     fn two_that_failed_together_do_not_come_back_together() {
-        let waits: std::collections::BTreeSet<_> =
-            (0..50u64).map(|random| delay(8, FIRST, LONGEST, None, random.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+        let waits: std::collections::BTreeSet<_> = (0..50u64)
+            .map(|random| delay(8, FIRST, LONGEST, None, random.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+            .collect();
         assert!(waits.len() > 40);
     }
 

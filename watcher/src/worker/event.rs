@@ -35,9 +35,10 @@ impl Worker {
                 Ok(false) => return tracing::debug!(event.id = leased.id, "the lease of an event was lost"),
                 Err(error) => self.event_failed(leased, &error.into()),
             },
-            Ok(Resolved::NotYet) => {
-                Outcome { after: Some(self.limits.tag_delay), error: "the registry does not have this tag yet".to_owned() }
-            }
+            Ok(Resolved::NotYet) => Outcome {
+                after: Some(self.limits.tag_delay),
+                error: "the registry does not have this tag yet".to_owned(),
+            },
             Err(error) => self.event_failed(leased, &error),
         };
         let how = match put_back.after {
@@ -68,13 +69,8 @@ impl Worker {
             };
             return Ok(Resolved::Done { jobs: Vec::new(), skips: vec![skip] });
         };
-        let resolver = Resolver {
-            registry,
-            store: &*self.store,
-            rules: &self.rules,
-            limits: &self.limits,
-            sweeps: &self.sweeps,
-        };
+        let resolver =
+            Resolver { registry, store: &*self.store, rules: &self.rules, limits: &self.limits, sweeps: &self.sweeps };
         resolver.resolve(leased, now, asked).await
     }
 

@@ -54,15 +54,19 @@ impl Existing {
         let found = match wanted.format {
             Format::Bundle => {
                 let read = async || unless_too_many(registry.bundles(repository, digest).await);
-                self.bundles.get_or_try_init(read).await?.as_ref().map(|bundles| {
-                    bundles.iter().filter_map(|bundle| wanted.bundle(bundle)).collect()
-                })
+                self.bundles
+                    .get_or_try_init(read)
+                    .await?
+                    .as_ref()
+                    .map(|bundles| bundles.iter().filter_map(|bundle| wanted.bundle(bundle)).collect())
             }
             Format::Legacy => {
                 let read = async || unless_too_many(registry.legacy_signatures(repository, digest).await);
-                self.legacy.get_or_try_init(read).await?.as_ref().map(|signatures| {
-                    signatures.iter().filter_map(|signature| wanted.legacy(signature)).collect()
-                })
+                self.legacy
+                    .get_or_try_init(read)
+                    .await?
+                    .as_ref()
+                    .map(|signatures| signatures.iter().filter_map(|signature| wanted.legacy(signature)).collect())
             }
         };
         Ok(found.map_or(Seen::TooMuch, Seen::Signatures))

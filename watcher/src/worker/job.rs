@@ -116,7 +116,10 @@ impl Worker {
             if job.attempts < self.limits.tag_tries {
                 return Err(WorkError::ManifestMissing { name: name.to_string(), digest: job.digest.to_string() });
             }
-            return skip(SkipReason::ManifestNotFound, format!("the registry has no manifest {} in {name}", job.digest));
+            return skip(
+                SkipReason::ManifestNotFound,
+                format!("the registry has no manifest {} in {name}", job.digest),
+            );
         };
         let target = Target {
             image: name.with_digest(job.digest),
@@ -132,7 +135,7 @@ impl Worker {
 /// Whether an error says that the registry serves something that must not be signed, rather than that we could not look.
 fn refusal(error: &RegistryError) -> Option<SkipReason> {
     match error {
-        RegistryError::Manifest { source: ManifestError::UnsupportedSchema1, .. } => {
+        RegistryError::Manifest { source, .. } if matches!(**source, ManifestError::UnsupportedSchema1) => {
             Some(SkipReason::Shape(NotSigned::UnsupportedSchema1))
         }
         RegistryError::Manifest { .. } => Some(SkipReason::ManifestRefused),

@@ -163,12 +163,7 @@ impl Worker {
     }
 
     /// The log's answer: that of the ledger, or a new one.
-    async fn log(
-        &self,
-        making: &Making<'_>,
-        row: &LedgerRow,
-        signed: &Signed,
-    ) -> Result<Option<LogEntry>, WorkError> {
+    async fn log(&self, making: &Making<'_>, row: &LedgerRow, signed: &Signed) -> Result<Option<LogEntry>, WorkError> {
         // A log that forgot may have been told twice; any of its answers proves the same.
         if let Some(recorded) = self.store.entries(row.id).await?.pop() {
             let entry = LogEntry::from_json(&recorded.entry_json).map_err(|error| broken(row, &error.to_string()))?;

@@ -54,7 +54,8 @@ impl SqliteStore {
         let options = options.filename(&path).create_if_missing(false).foreign_keys(true).busy_timeout(BUSY_TIMEOUT);
         let writing = options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
         let writer = connect(one_connection(), writing, &path).await?;
-        let reader = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options.pragma("query_only", "1"));
+        let reader =
+            SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options.pragma("query_only", "1"));
         let committer = Committer::start(writer.clone());
         Ok(Self { writer, reader, committer, wakeups: watch::Sender::new(0), _lock: None })
     }

@@ -120,7 +120,8 @@ async fn a_legacy_signature_copied_from_another_repository_is_not_ours() {
     let subject = Subject { image: &image, docker_reference: image.name.docker_reference() };
     let signed = signer::sign(key(), &subject, Format::Legacy).await.expect("a signature");
     let services = permissive(&stage.services);
-    let published = signer::publish(&signed, key().public_key(), &pushed.digest, &services, None).await.expect("published");
+    let published =
+        signer::publish(&signed, key().public_key(), &pushed.digest, &services, None).await.expect("published");
     let Artifact::Legacy(signature) = published.artifact else { panic!("a legacy signature") };
     let repository = "team/app".parse().expect("a repository");
     registry(&stage).attach_legacy(&repository, &pushed.digest, &signature).await.expect("attached");
@@ -184,7 +185,10 @@ async fn a_flood_of_junk_keeps_no_image_unsigned() {
         let manifest = referrer_manifest(&subject, &junk, "2026-01-01T00:00:00Z");
         world.push_raw_blob("team/app", junk).await.expect("a blob");
         let digest = Digest::of(&manifest).to_string();
-        world.push_raw_manifest("team/app", &digest, "application/vnd.oci.image.manifest.v1+json", manifest).await.expect("a push");
+        world
+            .push_raw_manifest("team/app", &digest, "application/vnd.oci.image.manifest.v1+json", manifest)
+            .await
+            .expect("a push");
     }
     for _ in 0..2 {
         stage.tell(json!({"repository": "team/app", "tag": "v1"})).await;
@@ -193,4 +197,18 @@ async fn a_flood_of_junk_keeps_no_image_unsigned() {
         assert_eq!(stage.world.log.size(), 1);
     }
     assert!(world.resolve("team/app", Tag::referrers(&pushed.digest).as_str()).is_none());
+}
+
+#[tokio::test]
+async fn probe_incomplete_copy() {
+    let stage = Stage::start(Options { webhooks: false, formats: vec![Format::Legacy], ..Options::default() }).await;
+    let pushed = stage.world.registry.push_image("team/app", "v1", "a").await.expect("a push");
+    let bare = Services { log: None, timestamp_authorities: Vec::new(), ..permissive(&stage.services) };
+    sign_elsewhere(&stage, key(), &bare, Format::Legacy, "team/app", pushed.digest).await;
+    for _ in 0..2 {
+        stage.tell(json!({"repository": "team/app", "tag": "v1"})).await;
+        stage.settle().await;
+        let rows = stage.store.ledger_for(&stage.name("team/app").with_digest(pushed.digest)).await.expect("rows");
+        panic!("legacy (layers, good) = {:?}, attached = {:?}", stage.legacy("team/app", &pushed.digest), rows[0].attached_at.is_some());
+    }
 }

@@ -99,7 +99,9 @@ async fn an_unknown_source_is_not_found() {
         let answer = post(stage.hooks, path, &[("authorization", AUTHORIZATION)], b"{}").await;
         assert_eq!(answer.status, 404, "{path}");
     }
-    let get = format!("GET /hooks/sandbox HTTP/1.1\r\nhost: x\r\nauthorization: {AUTHORIZATION}\r\nconnection: close\r\n\r\n");
+    let get = format!(
+        "GET /hooks/sandbox HTTP/1.1\r\nhost: x\r\nauthorization: {AUTHORIZATION}\r\nconnection: close\r\n\r\n"
+    );
     assert_eq!(raw(stage.hooks, get.as_bytes()).await.status, 405);
 }
 
@@ -124,10 +126,7 @@ async fn a_body_that_is_too_large_is_refused_whether_it_says_so_or_not() {
 #[tokio::test]
 async fn a_slow_sender_is_not_waited_for() {
     let stage = Stage::start(Options::default()).await;
-    let sources = BTreeMap::from([(
-        "slow".to_owned(),
-        source(SourceKind::Generic, &stage.host, SourceAuth::None),
-    )]);
+    let sources = BTreeMap::from([("slow".to_owned(), source(SourceKind::Generic, &stage.host, SourceAuth::None))]);
     let mut state = state_over(&stage, sources);
     state.body_deadline = Duration::from_millis(300);
     let hooks = serve(state).await;
@@ -234,8 +233,7 @@ impl Intake for Broken {
 #[tokio::test]
 async fn what_could_not_be_kept_is_asked_for_again() {
     let stage = Stage::start(Options::default()).await;
-    let sources =
-        BTreeMap::from([("s".to_owned(), source(SourceKind::Distribution, &stage.host, SourceAuth::None))]);
+    let sources = BTreeMap::from([("s".to_owned(), source(SourceKind::Distribution, &stage.host, SourceAuth::None))]);
     let mut state = state_over(&stage, sources);
     state.intake = Arc::new(Broken);
     let hooks = serve(state).await;

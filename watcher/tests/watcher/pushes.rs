@@ -34,7 +34,8 @@ async fn an_index_and_an_artifact_are_signed_like_an_image() {
     let stage = Stage::start(Options::default()).await;
     let registry = &stage.world.registry;
     let index = registry.push_index("team/app", "v1", "a").await.expect("a push");
-    let artifact = registry.push_artifact("team/thing", "v1", "application/vnd.example.thing", "b").await.expect("a push");
+    let artifact =
+        registry.push_artifact("team/thing", "v1", "application/vnd.example.thing", "b").await.expect("a push");
     stage.settle().await;
     stage.assert_signed_once("team/app", &index.digest, 4);
     stage.assert_signed_once("team/thing", &artifact.digest, 4);

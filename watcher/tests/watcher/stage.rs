@@ -108,12 +108,7 @@ pub(crate) fn services(world: &World) -> Services {
     let (write, read) = (url(world.log.write_url()), url(world.log.read_url()));
     let log = RekorV2::new(client.clone(), world.log.origin(), write, Some(read), world.log.key().clone());
     let authority = TimestampAuthority::new(client, url(world.timestamp_authority.url()), Arc::clone(&trust));
-    Services {
-        log: Some(Arc::new(log)),
-        timestamp_authorities: vec![authority],
-        trust,
-        legacy_without_proof: false,
-    }
+    Services { log: Some(Arc::new(log)), timestamp_authorities: vec![authority], trust, legacy_without_proof: false }
 }
 
 /// Quick, so that retries do not make tests slow.
@@ -168,7 +163,10 @@ impl Stage {
             ]),
             registries: BTreeMap::from([(host.parse().expect("a host"), Arc::new(registry))]),
             rules: vec![rule],
-            identities: BTreeMap::from([("release".to_owned(), Arc::new(identity(services.clone(), Arc::clone(&used))))]),
+            identities: BTreeMap::from([(
+                "release".to_owned(),
+                Arc::new(identity(services.clone(), Arc::clone(&used))),
+            )]),
             limits: Limits { lease: options.lease, ..limits() },
         };
         let exposition = prometheus::Registry::new();

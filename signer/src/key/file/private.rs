@@ -9,7 +9,6 @@ use p256::ecdsa::signature::hazmat::PrehashSigner as _;
 use pkcs8::der::asn1::ObjectIdentifier;
 use pkcs8::{DecodePrivateKey as _, PrivateKeyInfoRef};
 use sec1::EcPrivateKey;
-use sha2::{Digest as _, Sha256, Sha384};
 use spki::EncodePublicKey as _;
 
 use crate::key::KeyError;
@@ -100,12 +99,12 @@ impl PrivateKey {
         match self {
             Self::P256(key) => {
                 let signature: p256::ecdsa::Signature =
-                    key.sign_prehash(&prehash(message, hash)).map_err(|_| KeyError::Signing("ECDSA P-256 failed"))?;
+                    key.sign_prehash(&hash.digest(message)).map_err(|_| KeyError::Signing("ECDSA P-256 failed"))?;
                 Ok(signature.normalize_s().to_der().as_bytes().to_vec())
             }
             Self::P384(key) => {
                 let signature: p384::ecdsa::Signature =
-                    key.sign_prehash(&prehash(message, hash)).map_err(|_| KeyError::Signing("ECDSA P-384 failed"))?;
+                    key.sign_prehash(&hash.digest(message)).map_err(|_| KeyError::Signing("ECDSA P-384 failed"))?;
                 Ok(signature.normalize_s().to_der().as_bytes().to_vec())
             }
             Self::Ed25519(key) => Ok(key.sign(message).to_bytes().to_vec()),
@@ -134,11 +133,4 @@ fn rsa<E>(key: Result<aws_lc_rs::rsa::KeyPair, E>) -> Result<PrivateKey, KeyErro
 
 fn unsupported_curve(curve: ObjectIdentifier) -> KeyError {
     KeyError::UnsupportedAlgorithm { what: format!("elliptic curve {curve}") }
-}
-
-fn prehash(message: &[u8], hash: HashAlgorithm) -> Vec<u8> {
-    match hash {
-        HashAlgorithm::Sha256 => Sha256::digest(message).to_vec(),
-        HashAlgorithm::Sha384 => Sha384::digest(message).to_vec(),
-    }
 }

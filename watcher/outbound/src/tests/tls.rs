@@ -47,9 +47,7 @@ impl BuilderProfile for Profile {
         tbs: &TbsCertificate,
     ) -> BuildResult<Vec<Extension>> {
         let subject = tbs.subject();
-        let mut all = vec![
-            (&BasicConstraints { ca: self.ca, path_len_constraint: None }).to_extension(subject, &[])?,
-        ];
+        let mut all = vec![(&BasicConstraints { ca: self.ca, path_len_constraint: None }).to_extension(subject, &[])?];
         if self.ca {
             all.push((&KeyUsage(KeyUsages::KeyCertSign.into())).to_extension(subject, &[])?);
         } else {
@@ -90,8 +88,7 @@ fn serve(answer: &'static str) -> (SocketAddr, Vec<u8>) {
     let address = listener.local_addr().expect("an address");
     std::thread::spawn(move || {
         for socket in listener.incoming() {
-            let (Ok(mut socket), Ok(mut session)) = (socket, rustls::ServerConnection::new(config.clone()))
-            else {
+            let (Ok(mut socket), Ok(mut session)) = (socket, rustls::ServerConnection::new(config.clone())) else {
                 continue;
             };
             let mut stream = rustls::Stream::new(&mut session, &mut socket);
@@ -132,9 +129,8 @@ async fn a_private_ca_is_believed_only_where_it_was_configured() {
 #[tokio::test]
 async fn a_redirect_to_plain_http_is_refused_even_for_a_named_host() {
     let (address, pem) = serve(DOWNGRADE);
-    let request = request(address)
-        .also_trusting(&["127.0.0.1".to_owned()])
-        .follow(Redirects::BlobsWithoutCredentials { max: 3 });
+    let request =
+        request(address).also_trusting(&["127.0.0.1".to_owned()]).follow(Redirects::BlobsWithoutCredentials { max: 3 });
     let refused = client(vec![pem]).send(request).await.expect_err("a downgrade");
     assert!(matches!(refused, OutboundError::Downgrade { .. }), "{refused:?}");
 }

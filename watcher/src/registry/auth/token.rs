@@ -121,8 +121,10 @@ impl Authenticator {
     /// must not be able to send them elsewhere.
     fn realm(&self, text: &str) -> Result<Realm, RegistryError> {
         let registry = self.registry.to_string();
-        let forbidden = |realm: &str, why| {
-            RegistryError::ForbiddenRealm { registry: registry.clone(), realm: realm.to_owned(), why }
+        let forbidden = |realm: &str, why| RegistryError::ForbiddenRealm {
+            registry: registry.clone(),
+            realm: realm.to_owned(),
+            why,
         };
         let Ok(url) = Url::parse(text) else { return Err(forbidden("(no URL)", "which is no URL")) };
         let host = url.host_str().unwrap_or_default();

@@ -120,7 +120,9 @@ async fn helpers_are_run_and_the_most_specific_entry_wins() {
     );
     let answer = |user: &str| {
         // Answers with the server that it was asked for as secret.
-        format!(r#"read -r server; printf '{{"ServerURL":"%s","Username":"{user}","Secret":"for %s"}}' "$server" "$server""#)
+        format!(
+            r#"read -r server; printf '{{"ServerURL":"%s","Username":"{user}","Secret":"for %s"}}' "$server" "$server""#
+        )
     };
     files.helper("one", &answer("one"));
     files.helper("store", &answer("<token>"));
@@ -177,7 +179,8 @@ async fn a_helpers_name_cannot_lead_out_of_the_path() {
 
 #[tokio::test]
 async fn a_file_that_changed_is_read_again_and_a_damaged_one_is_not_quoted() {
-    let files = Files::new(&serde_json::json!({ "auths": { "a.example": { "auth": STANDARD.encode("u:1") } } }).to_string());
+    let files =
+        Files::new(&serde_json::json!({ "auths": { "a.example": { "auth": STANDARD.encode("u:1") } } }).to_string());
     let credentials = files.credentials("a.example");
     let repository = "a".parse().expect("a repository");
     assert_eq!(shown(credentials.find(&repository).await.expect("readable")), "u:1");

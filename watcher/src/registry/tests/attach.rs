@@ -29,8 +29,7 @@ fn foreign(name: &str) -> Descriptor {
 /// Somebody else writes the referrers tag, knowing nothing of what is there.
 fn foreign_write(store: &mut Store, image: &Descriptor, names: &[&str]) {
     let manifests: Vec<Descriptor> = names.iter().map(|name| foreign(name)).collect();
-    let index =
-        serde_json::json!({ "schemaVersion": 2, "mediaType": media_type::IMAGE_INDEX, "manifests": manifests });
+    let index = serde_json::json!({ "schemaVersion": 2, "mediaType": media_type::IMAGE_INDEX, "manifests": manifests });
     store.put_tag(Tag::referrers(&image.digest).as_str(), media_type::IMAGE_INDEX, index.to_string().as_bytes());
 }
 
@@ -44,10 +43,7 @@ async fn where_the_registry_lists_referrers_no_tag_is_written() {
         }
         let attached = attach(&registry(&fake), &image).await.expect("attached");
         let digest = Digest::of(&manifest_for(&image));
-        assert_eq!(
-            attached,
-            Attached { manifest_digest: digest, fallback_tag_written: false, pushed: vec![digest] }
-        );
+        assert_eq!(attached, Attached { manifest_digest: digest, fallback_tag_written: false, pushed: vec![digest] });
         assert!(fake.store().tags.keys().all(|tag| tag == "v1"));
         let found = registry(&fake).bundles(&repository(), &image.digest).await.expect("bundles");
         assert_eq!(found, [BUNDLE.to_vec()]);

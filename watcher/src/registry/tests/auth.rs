@@ -43,13 +43,12 @@ fn guard(fake: &Fake, tokens: Tokens) {
             });
         }
         let access = if asked.method == Method::GET || asked.method == Method::HEAD { "pull" } else { "push" };
-        let allowed = asked.authorization.as_deref().and_then(|a| a.strip_prefix("Bearer s3cret-token|")).is_some_and(
-            |token| {
+        let allowed =
+            asked.authorization.as_deref().and_then(|a| a.strip_prefix("Bearer s3cret-token|")).is_some_and(|token| {
                 let (scope, _) = token.split_once('|').unwrap_or_default();
                 let (repository, actions) = scope.rsplit_once(':').unwrap_or_default();
                 repository == "repository:team/app" && actions.split(',').any(|action| action == access)
-            },
-        );
+            });
         if allowed {
             return None;
         }
@@ -87,8 +86,7 @@ async fn a_token_is_asked_for_once_per_repository_and_access() {
     let bundle = br#"{"bundle":1}"#;
     let manifest = bundle::oci::referrer_manifest(&image, bundle, "2026-11-21T00:00:00Z");
     registry.attach_bundle(&repository(), &image, bundle, &manifest).await.expect("pushed with a push token");
-    let asked: Vec<String> =
-        fake.store().asked.iter().filter(|a| a.path.starts_with("/token")).map(scope_of).collect();
+    let asked: Vec<String> = fake.store().asked.iter().filter(|a| a.path.starts_with("/token")).map(scope_of).collect();
     let of = |name: &str, access: &str| format!("repository:team/{name}:{access}");
     assert_eq!(
         asked,
@@ -238,7 +236,10 @@ async fn an_identity_token_is_exchanged_by_post_or_else_used_as_a_password() {
         });
         let registry = client(RegistryConfig { auth: Auth::DockerConfig(path.clone()), ..config(&fake) });
         assert!(registry.resolve(&repository(), &tag("v1")).await.expect("an answer").is_some(), "{method}");
-        assert_eq!(fake.store().asked.iter().rfind(|a| a.path.starts_with("/token")).map(|a| a.method.clone()), Some(method));
+        assert_eq!(
+            fake.store().asked.iter().rfind(|a| a.path.starts_with("/token")).map(|a| a.method.clone()),
+            Some(method)
+        );
     }
 }
 

@@ -79,10 +79,7 @@ impl Store {
     }
 
     /// Runs before the interceptors that stand already.
-    pub(super) fn intercept_first(
-        &mut self,
-        f: impl FnMut(&Asked, &mut Store) -> Option<Response> + Send + 'static,
-    ) {
+    pub(super) fn intercept_first(&mut self, f: impl FnMut(&Asked, &mut Store) -> Option<Response> + Send + 'static) {
         self.interceptors.insert(0, Box::new(f));
     }
 
@@ -178,7 +175,8 @@ impl Store {
 }
 
 pub(super) fn index(descriptors: &[Descriptor]) -> Response {
-    let body = serde_json::json!({ "schemaVersion": 2, "mediaType": media_type::IMAGE_INDEX, "manifests": descriptors });
+    let body =
+        serde_json::json!({ "schemaVersion": 2, "mediaType": media_type::IMAGE_INDEX, "manifests": descriptors });
     built(200, &[("content-type", media_type::IMAGE_INDEX)], body.to_string().into_bytes())
 }
 
@@ -230,9 +228,7 @@ impl Fake {
 
     /// Answers every request whose method and path match, for as long as it stands.
     pub(super) fn always(&self, method: Method, part: &'static str, answer: impl Fn() -> Response + Send + 'static) {
-        self.store().intercept(move |asked, _| {
-            (asked.method == method && asked.path.contains(part)).then(&answer)
-        });
+        self.store().intercept(move |asked, _| (asked.method == method && asked.path.contains(part)).then(&answer));
     }
 }
 

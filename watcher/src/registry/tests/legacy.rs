@@ -139,15 +139,16 @@ async fn layers_that_cannot_be_read_are_passed_over() {
     let (fake, image) = with_image().await;
     let tag = sig_tag(&image);
     foreign_write(&mut fake.store(), &tag, None, "good");
-    let mut store = fake.store();
-    let base = store.tagged(&tag).map(<[u8]>::to_vec);
-    let odd = LegacySignature::new(b"gone".to_vec(), b"odd");
-    let with_odd = bundle::legacy::legacy_image(base.as_deref(), None, &odd).expect("an image");
-    let huge = LegacySignature::new(vec![b'x'; PAYLOAD_MAX_BYTES + 1], b"huge");
-    let with_huge = bundle::legacy::legacy_image(Some(&with_odd.manifest), None, &huge).expect("an image");
-    store.put_blob(&with_huge.payload);
-    store.put_tag(&tag, &with_huge.media_type, &with_huge.manifest);
-    drop(store);
+    {
+        let mut store = fake.store();
+        let base = store.tagged(&tag).map(<[u8]>::to_vec);
+        let odd = LegacySignature::new(b"gone".to_vec(), b"odd");
+        let with_odd = bundle::legacy::legacy_image(base.as_deref(), None, &odd).expect("an image");
+        let huge = LegacySignature::new(vec![b'x'; PAYLOAD_MAX_BYTES + 1], b"huge");
+        let with_huge = bundle::legacy::legacy_image(Some(&with_odd.manifest), None, &huge).expect("an image");
+        store.put_blob(&with_huge.payload);
+        store.put_tag(&tag, &with_huge.media_type, &with_huge.manifest);
+    }
     assert_eq!(found(&fake, &image).await, ["good"]);
     // The config is gone as well; it is made anew, and nobody's layer is lost.
     registry(&fake).attach_legacy(&repository(), &image.digest, &signature("ours")).await.expect("attached");

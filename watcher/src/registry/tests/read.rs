@@ -98,7 +98,8 @@ async fn an_oversized_manifest_is_not_read() {
     let (fake, image) = with_image().await;
     fake.always(Method::GET, "/manifests/", || built(200, &[], vec![b' '; MANIFEST_MAX_BYTES + 1]));
     let error = registry(&fake).manifest(&repository(), &image.digest).await.expect_err("too large");
-    assert!(matches!(error, RegistryError::Outbound { source: OutboundError::TooLarge { .. }, .. }), "{error}");
+    let RegistryError::Outbound { source, .. } = &error else { panic!("{error}") };
+    assert!(matches!(**source, OutboundError::TooLarge { .. }), "{error}");
     assert!(!error.is_transient());
 }
 
@@ -106,9 +107,8 @@ async fn an_oversized_manifest_is_not_read() {
 async fn tags_are_read_page_by_page() {
     let fake = Fake::start().await;
     fake.store().intercept(|asked, _| {
-        let page = |tags: &str, next: &str| {
-            Some(built(200, &[("link", next)], format!(r#"{{"tags":{tags}}}"#).into_bytes()))
-        };
+        let page =
+            |tags: &str, next: &str| Some(built(200, &[("link", next)], format!(r#"{{"tags":{tags}}}"#).into_bytes()));
         match &asked.path[..] {
             "/v2/team/app/tags/list?n=1000" => page(r#"["a","b"]"#, "</v2/team/app/tags/list?last=b>; rel=\"next\""),
             "/v2/team/app/tags/list?last=b" => page("null", "<list?last=c>; rel=\"next\""),

@@ -84,7 +84,8 @@ async fn could_not_ask_is_never_a_no() {
 #[tokio::test]
 async fn referrers_are_read_page_by_page_and_a_failing_page_fails_them_all() {
     let (fake, image) = with_image().await;
-    let (one, two) = (attach(&mut fake.store(), &image, b"{}1"), attach(&mut fake.store(), &image, b"{}2"));
+    let one = attach(&mut fake.store(), &image, b"{}1");
+    let two = attach(&mut fake.store(), &image, b"{}2");
     let (first, second) = (one.clone(), two.clone());
     fake.store().intercept(move |asked, _| {
         let (_, query) = asked.path.split_once("/referrers/")?;
@@ -177,9 +178,7 @@ async fn more_referrers_than_are_read_is_an_error_and_not_a_shorter_list() {
     };
     for (count, refused) in [(MAX_REFERRERS, false), (MAX_REFERRERS + 1, true)] {
         let listed = many(count);
-        fake.store().intercept(move |asked, _| {
-            asked.path.contains("/referrers/").then(|| index(&listed))
-        });
+        fake.store().intercept(move |asked, _| asked.path.contains("/referrers/").then(|| index(&listed)));
         let answer = registry(&fake).referrers(&repository(), &image.digest).await;
         match (&answer, refused) {
             (Ok(list), false) => assert_eq!(list.manifests.len(), count),
