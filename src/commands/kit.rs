@@ -42,9 +42,11 @@ pub(crate) fn write(room: &WatcherConfig, out: &Path) -> anyhow::Result<Vec<Stri
         for rule in room.rules.iter().filter(|rule| rule.sign_with.contains(&identity.name)) {
             for format in &rule.formats {
                 let plain = room.registries.values().any(|registry| registry.plain_http());
-                for line in lines(identity, rule, *format, "IMAGE", plain) {
-                    if !commands.contains(&line) {
-                        writeln!(commands, "{line}")?;
+                // A comment and its command go together: without its comment a command reads as the one before it.
+                for pair in lines(identity, rule, *format, "IMAGE", plain).chunks(2) {
+                    let pair = pair.join("\n");
+                    if !commands.contains(&format!("\n{pair}\n")) {
+                        writeln!(commands, "{pair}")?;
                     }
                 }
             }
@@ -88,9 +90,12 @@ pub(crate) fn lines(identity: &Identity, rule: &Rule, format: Format, image: &st
             "# bundle (cosign 2.6.3 and later, 3.x)".to_owned(),
             format!("cosign verify --key {name}.pub --trusted-root {name}.trusted_root.json{http} {image}"),
         ],
+        // Of an image with a bundle, cosign 2.6 wants a trusted root whatever else it is told.
         (Format::Bundle, None) => vec![
-            "# bundle, in no log".to_owned(),
-            format!("cosign verify --key {name}.pub --insecure-ignore-tlog{http} {image}"),
+            "# bundle, in no log (cosign 2.6.3 and later, 3.x)".to_owned(),
+            format!(
+                "cosign verify --key {name}.pub --trusted-root {name}.trusted_root.json --insecure-ignore-tlog{http} {image}"
+            ),
         ],
         (Format::Legacy, Some(1)) => {
             let origin = log.map_or_else(String::new, |log| log_key_file(identity, log.origin()));
@@ -110,10 +115,12 @@ pub(crate) fn lines(identity: &Identity, rule: &Rule, format: Format, image: &st
                 "in no log"
             };
             vec![
-                format!("# legacy .sig; {why}"),
+                format!("# legacy .sig (cosign 3.x); {why}"),
                 format!(
                     "cosign verify --new-bundle-format=false --insecure-ignore-tlog --key {name}.pub{http} {image}"
                 ),
+                format!("# legacy .sig (cosign 2.x before 2.6.3); {why}"),
+                format!("cosign verify --insecure-ignore-tlog --key {name}.pub{http} {image}"),
             ]
         }
     }

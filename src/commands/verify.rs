@@ -137,7 +137,7 @@ fn report(request: &Verify, digest: &Digest, judged: &[Judged]) -> u8 {
         for j in judged {
             match &j.verdict {
                 Ok(verified) => say!("verified  {:6}  {}", j.format, proof_line(verified)),
-                Err(error) => say!("refused   {:6}  {error}", j.format),
+                Err(error) => say!("refused   {:6}  {error}{}", j.format, hint(request, j.format)),
             }
         }
         if good > 0 {
@@ -157,6 +157,15 @@ fn report(request: &Verify, digest: &Digest, judged: &[Judged]) -> u8 {
         }
     }
     if good > 0 { CLEAN } else { FAILED }
+}
+
+/// A `.sig` on a Rekor v2 log has a timestamp and no proof: say how it is checked all the same.
+fn hint(request: &Verify, format: &str) -> &'static str {
+    if format == "legacy" && !request.insecure_ignore_tlog {
+        " (a .sig cannot carry the proof of a Rekor v2: such a one is checked with --insecure-ignore-tlog --use-signed-timestamps)"
+    } else {
+        ""
+    }
 }
 
 fn proof_line(verified: &Verified) -> String {

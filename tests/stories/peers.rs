@@ -1,7 +1,7 @@
 //! The programs that we did not write: where they are, how they are started, how they are asked.
 
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -17,6 +17,7 @@ pub(crate) struct Shared {
     pub(crate) rekor1: String,
     pub(crate) rekor2: String,
     pub(crate) tiles: String,
+    pub(crate) postgres: String,
 }
 
 /// The shared peers, or a loud skip.
@@ -32,7 +33,7 @@ pub(crate) fn shared(story: &str) -> Option<Shared> {
         folder: field("folder").into(),
         rekor1: field("rekor1"),
         rekor2: field("rekor2"),
-        tiles: field("tiles"),
+        tiles: field("tiles"), postgres: field("postgres"),
     })
 }
 
@@ -109,6 +110,12 @@ impl Process {
         false
     }
 
+    /// Waits for its end, and says by which signal it was killed, if it was.
+    pub(crate) fn killed_within(&mut self, time: Duration) -> Option<i32> {
+        assert!(self.ended_within(time), "it did not end: {}", self.output());
+        self.child.wait().ok().and_then(|status| status.signal())
+    }
+
     /// Asks it to end (SIGTERM) and waits; its exit code.
     pub(crate) fn stop(mut self) -> Option<i32> {
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
@@ -170,6 +177,17 @@ pub(crate) struct Registry {
 impl Registry {
     /// CNCF Distribution, which tells `hooks` of every push and has no referrers API.
     pub(crate) fn distribution(folder: &Path, port: u16, hooks: u16, secret: &str) -> Self {
+        Self::distribution_with(folder, port, hooks, secret, &[])
+    }
+
+    /// The same with more settings, as its environment gives them.
+    pub(crate) fn distribution_with(
+        folder: &Path,
+        port: u16,
+        hooks: u16,
+        secret: &str,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let debug = free_port();
         let config = format!(
             "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}/registry}}, delete: {{enabled: true}}}}\n\
@@ -180,6 +198,7 @@ impl Registry {
         std::fs::write(folder.join("registry.yml"), config).expect("registry.yml");
         let mut command = Command::new(peer("registry"));
         command.args(["serve", "registry.yml"]).current_dir(folder).env("OTEL_TRACES_EXPORTER", "none");
+        command.envs(settings.iter().copied());
         let process = Process::start(&mut command, &folder.join("registry.log")).ready(port);
         Self { host: format!("127.0.0.1:{port}"), _process: process }
     }

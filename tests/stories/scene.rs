@@ -30,6 +30,8 @@ pub(crate) struct Scene {
     pub(crate) hooks: u16,
     pub(crate) metrics: u16,
     pub(crate) registry_port: u16,
+    /// For a story that needs one more.
+    pub(crate) spare: u16,
     /// Where entries are sent; a story may put something of its own before the log.
     pub(crate) log_url: String,
 }
@@ -61,12 +63,20 @@ impl Scene {
             "nightly.password",
         ]));
         let log_url = if rekor == Rekor::V1 { shared.rekor1.clone() } else { shared.rekor2.clone() };
-        Self { folder, shared, rekor, hooks: free_port(), metrics: free_port(), registry_port: free_port(), log_url }
+        Self { folder, shared, rekor, hooks: free_port(), metrics: free_port(), registry_port: free_port(), spare: free_port(), log_url }
     }
 
     /// The story's folder.
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Puts something between us and the log: every file names it instead of the log.
+    pub(crate) fn put_before_the_log(&mut self, url: &str) {
+        let file = self.path().join("signing_config.json");
+        let text = std::fs::read_to_string(&file).expect("a signing config");
+        std::fs::write(&file, text.replace(&self.log_url, url)).expect("a signing config");
+        self.log_url = url.to_owned();
     }
 
     /// A distribution registry that tells this scene's sealwatch of every push.

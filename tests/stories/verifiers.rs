@@ -9,7 +9,8 @@ use crate::scene::{Rekor, Scene};
 /// The cosigns that read the bundle of an image that has both formats.
 const READ_BUNDLES: [&str; 2] = ["cosign-3", "cosign-2"];
 
-/// What cosign says when it has checked the log, and when it was told not to.
+/// What cosign says when it has checked the log. Of a bundle it says so even where it was told not to check: that it did
+/// is proved by `stock_cosign_refuses_our_signatures_where_another_log_is_trusted`.
 pub(crate) const LOG_CHECKED: &str = "Existence of the claims in the transparency log was verified offline";
 
 /// What a verifier said.
@@ -20,7 +21,7 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
-    fn new(question: String, output: &Output) -> Self {
+    pub(crate) fn new(question: String, output: &Output) -> Self {
         let text = format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         Self { accepted: output.status.success(), text, question }
     }
@@ -34,7 +35,12 @@ impl Verdict {
     /// It must have refused, for one of these reasons: a verifier that could not start refuses nothing.
     pub(crate) fn expect_refused(&self, reasons: &[&str]) {
         assert!(!self.accepted, "{} accepted:\n{}", self.question, self.text);
-        assert!(reasons.iter().any(|r| self.text.contains(r)), "{}: refused, but not for {reasons:?}:\n{}", self.question, self.text);
+        assert!(
+            reasons.iter().any(|r| self.text.contains(r)),
+            "{}: refused, but not for {reasons:?}:\n{}",
+            self.question,
+            self.text
+        );
     }
 }
 
@@ -57,7 +63,8 @@ pub(crate) struct Question {
 
 /// The questions of the issue for a log. Names of files are those of `Scene`.
 pub(crate) fn questions(rekor: Rekor) -> Vec<Question> {
-    let question = |version, legacy, flags, log_key, log_checked| Question { version, legacy, flags, log_key, log_checked };
+    let question =
+        |version, legacy, flags, log_key, log_checked| Question { version, legacy, flags, log_key, log_checked };
     match rekor {
         Rekor::V1 => vec![
             question("cosign-3", false, &["--trusted-root", "trusted_root.json"], false, true),
@@ -66,8 +73,20 @@ pub(crate) fn questions(rekor: Rekor) -> Vec<Question> {
             question("cosign-2.5", true, &[], true, true),
         ],
         Rekor::V2 => vec![
-            question("cosign-3", false, &["--trusted-root", "trusted_root.json", "--use-signed-timestamps"], false, true),
-            question("cosign-2", false, &["--trusted-root", "trusted_root.json", "--use-signed-timestamps"], false, true),
+            question(
+                "cosign-3",
+                false,
+                &["--trusted-root", "trusted_root.json", "--use-signed-timestamps"],
+                false,
+                true,
+            ),
+            question(
+                "cosign-2",
+                false,
+                &["--trusted-root", "trusted_root.json", "--use-signed-timestamps"],
+                false,
+                true,
+            ),
             question("cosign-3", true, &["--new-bundle-format=false", "--insecure-ignore-tlog"], false, false),
         ],
     }
@@ -98,7 +117,7 @@ pub(crate) fn kit(scene: &Scene) -> PathBuf {
 }
 
 /// A command line that `sealwatch explain` prints, with the comment over it.
-#[derive(Clone, Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Line {
     pub(crate) comment: String,
     pub(crate) command: String,
@@ -107,17 +126,32 @@ pub(crate) struct Line {
 /// What `sealwatch explain IMAGE` tells a person to type.
 pub(crate) fn explained(scene: &Scene, image: &str) -> Vec<Line> {
     let told = must(&mut scene.sealwatch(&["explain", "-c", "sealwatch.toml", image]));
-    let (_, after) = told.split_once("accepted by (files from `sealwatch kit`):\n").unwrap_or_else(|| panic!("explain names commands:\n{told}"));
-    let mut lines = Vec::new();
+    let (_, after) = told
+        .split_once("accepted by (files from `sealwatch kit`):\n")
+        .unwrap_or_else(|| panic!("explain names commands:\n{told}"));
+    let lines = commented(after);
+    assert!(!lines.is_empty(), "explain names commands:\n{told}");
+    lines
+}
+
+/// The commands of a text, each under the comment that is over it.
+fn commented(text: &str) -> Vec<Line> {
     let mut comment = "";
-    for line in after.lines() {
+    let mut lines = Vec::new();
+    for line in text.lines() {
         match line.strip_prefix("# ") {
             Some(text) => comment = text,
             None => lines.push(Line { comment: comment.to_owned(), command: line.to_owned() }),
         }
     }
-    assert!(!lines.is_empty(), "explain names commands:\n{told}");
     lines
+}
+
+/// What the kit's `verify.txt` tells a person to type, for some image.
+pub(crate) fn kit_lines(kit: &Path, image: &str) -> Vec<Line> {
+    commented(
+        &std::fs::read_to_string(kit.join("verify.txt")).expect("the kit says how to verify").replace("IMAGE", image),
+    )
 }
 
 impl Line {
@@ -154,7 +188,12 @@ impl Line {
         }
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
         let mut shell = Command::new("sh");
-        shell.env_clear().env("PATH", path).env("HOME", scene.path()).env("DOCKER_CONFIG", scene.path()).env("TUF_ROOT", scene.path().join("tuf"));
+        shell
+            .env_clear()
+            .env("PATH", path)
+            .env("HOME", scene.path())
+            .env("DOCKER_CONFIG", scene.path())
+            .env("TUF_ROOT", scene.path().join("tuf"));
         let output = run(shell.current_dir(scene.path().join("kit")).args(["-c", &self.command]));
         Verdict::new(format!("{version}: {}", self.command), &output)
     }
@@ -173,6 +212,10 @@ pub(crate) fn podman(scene: &Scene, key: &str, image: &str, log_key: Option<&Pat
     }
     let file = scene.path().join("policy.json");
     std::fs::write(&file, policy.to_string()).expect("policy.json");
-    let output = run(Command::new(peer("podman-policy")).current_dir(scene.path()).arg(&file).arg(&kit).arg(format!("docker://{image}")));
+    let output = run(Command::new(peer("podman-policy"))
+        .current_dir(scene.path())
+        .arg(&file)
+        .arg(&kit)
+        .arg(format!("docker://{image}")));
     Verdict::new(format!("podman, {policy}, {image}"), &output)
 }

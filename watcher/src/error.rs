@@ -58,6 +58,17 @@ pub enum WorkError {
         /// What is wrong.
         what: String,
     },
+    /// The signature is on the image already, in a copy that lacks its proof, and the registry client adds none twice.
+    #[error(
+        "tag {tag} of {name} holds this signature without its log entry or timestamp, so that readers refuse it: \
+         delete the tag, then run `sealwatch retry`"
+    )]
+    IncompleteCopy {
+        /// `host/repository`.
+        name: String,
+        /// The tag.
+        tag: String,
+    },
     /// Somebody else is attaching something to the same digest.
     #[error("another process holds the lock of {key}")]
     Locked {
@@ -97,7 +108,10 @@ impl WorkError {
             Self::Store(error) => !matches!(error, StoreError::TwoTrustZones { .. }),
             Self::Intake(_) | Self::ManifestMissing { .. } | Self::Locked { .. } => true,
             Self::LeaseLost | Self::TimedOut { .. } => true,
-            Self::UnknownIdentity { .. } | Self::UnknownRegistry { .. } | Self::Ledger { .. } => false,
+            Self::UnknownIdentity { .. }
+            | Self::UnknownRegistry { .. }
+            | Self::Ledger { .. }
+            | Self::IncompleteCopy { .. } => false,
         }
     }
 
@@ -113,7 +127,7 @@ impl WorkError {
     /// Whose fault it was, for the counters.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
-            Self::Registry(_) | Self::ManifestMissing { .. } => "registry",
+            Self::Registry(_) | Self::ManifestMissing { .. } | Self::IncompleteCopy { .. } => "registry",
             Self::Store(_) | Self::Intake(_) | Self::Ledger { .. } => "store",
             Self::Sign(_) => "key",
             Self::Publish(_) => "log",

@@ -105,7 +105,10 @@ impl Registry {
             match answer.status {
                 StatusCode::OK => {}
                 StatusCode::NOT_FOUND => {
-                    return Err(RegistryError::NotFound { name: self.name(repository), what: "tags".to_owned() });
+                    return Err(RegistryError::NotFound {
+                        name: self.name(repository),
+                        what: "tags, or no such repository".to_owned(),
+                    });
                 }
                 _ => return Err(self.refused(repository, doing, &answer)),
             }

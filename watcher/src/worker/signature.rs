@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use bundle::log_entry::LogEntry;
 use bundle::oci::referrer_manifest;
-use bundle::{Digest, Format};
+use bundle::{Digest, Format, Tag};
 use signer::{Artifact, Services, Signed, Subject};
 use store::{Intent, LedgerRow, Material, RecordedEntry, RecordedSignature};
 
-use super::existing::{self, Found, Seen, Wanted};
+use super::existing::{self, Existing, Found, Seen, Wanted};
 use super::{Target, Worker};
 use crate::clock::now_ms;
 use crate::config::Identity;
@@ -88,9 +88,7 @@ impl Worker {
     /// Whether the image carries a valid signature of this identity. If it was made elsewhere it is adopted.
     async fn is_in_place(&self, making: &Making<'_>, row: &LedgerRow) -> Result<bool, WorkError> {
         let Target { image, registry, existing, .. } = making.target;
-        let (key, services) = (making.identity.key.public_key(), &making.services);
-        let wanted = Wanted { image, format: making.format, key, services };
-        let found = match existing.find(registry, &wanted).await? {
+        let found = match existing.find(registry, &making.wanted()).await? {
             Seen::Signatures(found) => found,
             // The ledger is all that is left to ask.
             Seen::TooMuch => return Ok(row.attached_at.is_some()),
@@ -252,10 +250,35 @@ impl Worker {
             }
             Artifact::Legacy(signature) => registry.attach_legacy(repository, &image.digest, signature).await?,
         };
+        if attached.pushed.is_empty() {
+            self.expect_complete(making).await?;
+        }
         for pushed in &attached.pushed {
             self.store.record_own_artifact(&image.name, pushed, &image.digest).await?;
         }
         Ok(attached)
+    }
+}
+
+impl Worker {
+    /// Nothing had to be pushed, so the signature is there; it must also verify as it is there. An RSA or
+    /// deterministic key gives the same bytes to whoever signed with it without the log.
+    async fn expect_complete(&self, making: &Making<'_>) -> Result<(), WorkError> {
+        let Target { image, registry, .. } = making.target;
+        match Existing::default().find(registry, &making.wanted()).await? {
+            Seen::Signatures(found) if found.is_empty() => {
+                let tag = Tag::legacy_signature(&image.digest).to_string();
+                Err(WorkError::IncompleteCopy { name: image.name.to_string(), tag })
+            }
+            Seen::Signatures(_) | Seen::TooMuch => Ok(()),
+        }
+    }
+}
+
+impl Making<'_> {
+    fn wanted(&self) -> Wanted<'_> {
+        let (key, services) = (self.identity.key.public_key(), &self.services);
+        Wanted { image: &self.target.image, format: self.format, key, services }
     }
 }
 

@@ -56,6 +56,14 @@ pub enum StoreError {
         /// The version that is unknown.
         version: i64,
     },
+    /// The schema is older than this program, and was not to be changed.
+    #[error(
+        "the database's schema has version {version}, older than this sealwatch; restart the process that works with it, so that it is brought up to date"
+    )]
+    OlderSchema {
+        /// The version that it has.
+        version: i64,
+    },
     /// The schema could not be brought up to date.
     #[error("cannot bring the database's schema up to date: {cause}")]
     Migrate {

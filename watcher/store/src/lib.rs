@@ -66,8 +66,9 @@ pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
     }
 }
 
-/// Opens a store that another process may be working with: for looking, and for sending parked work again. On SQLite
-/// nothing is created or migrated and no lease is taken back; on PostgreSQL it is the same as [`open`].
+/// Opens a store that another process may be working with: for looking, and for queueing work or sending parked work
+/// again; not for leases, which that process takes back when it starts. On SQLite nothing is created or migrated; on
+/// PostgreSQL it is the same as [`open`].
 pub async fn open_beside(url: &str) -> Result<Arc<dyn Store>, StoreError> {
     match url.split_once(':').map(|(scheme, _)| scheme) {
         Some("sqlite") => Ok(Arc::new(sqlite::SqliteStore::open_beside(url).await?)),

@@ -2,6 +2,7 @@
 //! have their own. The process holds a lock file beside the database, so the leases that it finds
 //! when it opens are those of a process that is gone, and it takes them back.
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -35,27 +36,27 @@ pub(crate) struct SqliteStore {
 impl SqliteStore {
     /// Opens the database that a URL names, and creates the file where there is none.
     pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
-        if url.contains('?') {
-            let reason = "a sqlite url has no parameters; write %3F for a question mark".to_owned();
-            return Err(StoreError::Url { reason });
-        }
-        let options =
-            SqliteConnectOptions::from_str(url).map_err(|error| StoreError::Url { reason: error.to_string() })?;
-        let in_memory = url.trim_start_matches("sqlite:").trim_start_matches("//") == ":memory:";
-        if in_memory { Self::open_in_memory(options).await } else { Self::open_file(options).await }
+        let options = parsed(url)?;
+        if in_memory(url) { Self::open_in_memory(options).await } else { Self::open_file(options).await }
     }
 
     /// Opens a database that is there already, beside the process that holds it: no lease is taken back, and no
     /// schema changed.
     pub(crate) async fn open_beside(url: &str) -> Result<Self, StoreError> {
-        let options =
-            SqliteConnectOptions::from_str(url).map_err(|error| StoreError::Url { reason: error.to_string() })?;
+        let options = parsed(url)?;
+        if in_memory(url) {
+            let reason = "a database in memory belongs to one process".to_owned();
+            return Err(StoreError::Url { reason });
+        }
         let path = resolved(options.get_filename())?;
+        // Asked by hand: the database's own words for a file that is not there name no file.
+        std::fs::metadata(&path).map_err(|cause| StoreError::File { path: path.clone(), cause })?;
         let options = options.filename(&path).create_if_missing(false).foreign_keys(true).busy_timeout(BUSY_TIMEOUT);
-        let writing = options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+        let writing = options.clone().synchronous(SqliteSynchronous::Full);
         let writer = connect(one_connection(), writing, &path).await?;
-        let reader =
-            SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options.pragma("query_only", "1"));
+        check_schema(&writer).await?;
+        let reading = options.pragma("query_only", "1");
+        let reader = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(reading);
         let committer = Committer::start(writer.clone());
         Ok(Self { writer, reader, committer, wakeups: watch::Sender::new(0), _lock: None })
     }
@@ -142,6 +143,31 @@ async fn connect(
     path: &Path,
 ) -> Result<SqlitePool, StoreError> {
     pool.connect_with(options).await.map_err(|cause| StoreError::Connect { target: path.display().to_string(), cause })
+}
+
+fn parsed(url: &str) -> Result<SqliteConnectOptions, StoreError> {
+    if url.contains('?') {
+        let reason = "a sqlite url has no parameters; write %3F for a question mark".to_owned();
+        return Err(StoreError::Url { reason });
+    }
+    SqliteConnectOptions::from_str(url).map_err(|error| StoreError::Url { reason: error.to_string() })
+}
+
+fn in_memory(url: &str) -> bool {
+    url.trim_start_matches("sqlite:").trim_start_matches("//") == ":memory:"
+}
+
+/// A schema that is not ours must not be written to, and here it must not be changed either.
+async fn check_schema(writer: &SqlitePool) -> Result<(), StoreError> {
+    const VERSION: &str = "-- sqlite::check_schema
+SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
+    let known = migrations::sqlite().iter().map(|migration| migration.version).max().unwrap_or_default();
+    let (version,): (i64,) = sqlx::query_as(VERSION).fetch_one(writer).await?;
+    match version.cmp(&known) {
+        Ordering::Less => Err(StoreError::OlderSchema { version }),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(StoreError::NewerSchema { version }),
+    }
 }
 
 async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {

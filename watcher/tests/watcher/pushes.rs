@@ -247,7 +247,11 @@ async fn a_worker_that_dies_anywhere_leaves_one_signature_of_each_format_and_no_
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), done).await.expect("somebody finishes it");
+        if tokio::time::timeout(Duration::from_secs(20), done).await.is_err() {
+            let name = stage.name("team/app");
+            let job = stage.store.job(&name.registry, &name.repository, &pushed.digest).await;
+            panic!("nobody finishes it after {cut}: {:?} {job:?}", stage.store.counts().await);
+        }
         stage.assert_signed_once("team/app", &pushed.digest, 2);
     }
 }

@@ -197,3 +197,21 @@ async fn a_file_that_changed_is_read_again_and_a_damaged_one_is_not_quoted() {
     let error = credentials.find(&repository).await.map(shown).expect_err("gone");
     assert!(matches!(error, CredentialsError::Unreadable { .. }), "{error}");
 }
+
+#[tokio::test]
+async fn a_helpers_answer_is_remembered_until_something_is_refused() {
+    let files = Files::new(r#"{"credsStore":"count"}"#);
+    files.helper(
+        "count",
+        r#"echo x >> "$0.runs"; printf '{"Username":"u","Secret":"%s"}' "$(wc -l < "$0.runs" | tr -d ' ')""#,
+    );
+    files.find("a.example", "a").await.expect("it is not busy any more");
+    let credentials = files.credentials("a.example");
+    let repository = "a".parse().expect("a repository");
+    for (forget, expected) in [(false, "u:2"), (false, "u:2"), (true, "u:3"), (false, "u:3")] {
+        if forget {
+            credentials.forget();
+        }
+        assert_eq!(shown(credentials.find(&repository).await.expect("an answer")), expected);
+    }
+}

@@ -1,8 +1,8 @@
 //! What only SQLite does: one process, one file, durable commits.
 
 use super::*;
-use crate::testing::{TestDatabase, digest, event};
-use crate::{Events as _, Status as _, Store};
+use crate::testing::{TestDatabase, digest, event, job};
+use crate::{Events as _, FinishedJob, JobOutcome, Jobs as _, Status as _, Store};
 
 #[tokio::test]
 async fn a_second_process_is_told_which_database_is_in_use() {
@@ -98,4 +98,45 @@ async fn a_schema_from_the_future_is_refused() {
     drop(store);
     let Err(error) = SqliteStore::open(&url).await else { panic!("opened") };
     assert!(matches!(error, StoreError::NewerSchema { version: 9999 }), "{error}");
+}
+
+#[tokio::test]
+async fn beside_a_working_process_one_may_look_and_queue_and_its_leases_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", directory.path().join("a.db").display());
+    let store = SqliteStore::open(&url).await.unwrap();
+    store.enqueue_job(&job("team/app", digest(1), "v1")).await.unwrap();
+    let leased = store.lease_job(60_000).await.unwrap().unwrap();
+
+    let beside = crate::open_beside(&url).await.unwrap();
+    assert_eq!(beside.counts().await.unwrap().jobs_leased, 1);
+    beside.enqueue_job(&job("team/app", digest(2), "v1")).await.unwrap();
+    beside.close().await;
+    drop(beside);
+
+    assert_eq!(store.finish_job(&leased, &JobOutcome::Signed).await.unwrap(), FinishedJob::Done);
+    assert_eq!(store.lease_job(60_000).await.unwrap().unwrap().digest, digest(2));
+    drop(store);
+    // With nobody else there it works as well, and holds nobody up.
+    let beside = crate::open_beside(&url).await.unwrap();
+    assert_eq!(beside.counts().await.unwrap().jobs_done, 1);
+    SqliteStore::open(&url).await.unwrap();
+}
+
+#[tokio::test]
+async fn looking_creates_and_migrates_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    let url = format!("sqlite:{}", path.display());
+    let Err(error) = crate::open_beside(&url).await else { panic!("opened") };
+    assert!(error.to_string().contains("a.db"), "{error}");
+    assert!(!path.exists());
+    let Err(error) = crate::open_beside("sqlite::memory:").await else { panic!("opened") };
+    assert!(matches!(error, StoreError::Url { .. }));
+
+    let store = SqliteStore::open(&url).await.unwrap();
+    sqlx::query("DELETE FROM _sqlx_migrations").execute(&store.writer).await.unwrap();
+    drop(store);
+    let Err(error) = crate::open_beside(&url).await else { panic!("opened") };
+    assert!(matches!(error, StoreError::OlderSchema { version: 0 }), "{error}");
 }
