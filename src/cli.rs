@@ -8,13 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Signs every image that is pushed to a registry, so that stock cosign and podman accept it, with the proof in a
 /// transparency log.
 #[derive(Debug, Parser)]
-#[command(
-    name = "sealwatch",
-    version,
-    max_term_width = 100,
-    subcommand_required = true,
-    arg_required_else_help = true
-)]
+#[command(name = "sealwatch", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -68,6 +68,7 @@ pub(crate) fn worker(config: &Config, now_ms: i64, random: u64) -> Result<Watche
     let identities = identities(config, &sigstores, &mut problems);
     let rules = rules(config);
     supported(config, &rules, &identities, &sigstores, &mut problems);
+    one_name_per_key(config, &rules, &identities, &mut problems);
     one_zone_per_key(config, &rules, &identities, &mut problems);
     if rules.is_empty() && problems.is_empty() {
         problems.note(
@@ -283,7 +284,12 @@ fn identities(
                 continue;
             }
         };
-        let password = password_of(&label, table.get_ref().password_file.as_ref(), problems);
+        let password_file = table.get_ref().password_file.as_ref();
+        let password = password_of(&label, password_file, problems);
+        if password_file.is_some() && password.is_none() {
+            // That it could not be read is the mistake, not that the key is encrypted.
+            continue;
+        }
         let key = match key::file::load(&pem, password.as_ref()) {
             Ok(key) => key,
             Err(error) => {
@@ -393,6 +399,22 @@ fn supported(
                         "change the rule's formats, the identity's key or its log",
                     );
                 }
+            }
+        }
+    }
+}
+
+/// One rule that names a key twice, under two identities, would attach the same signature twice.
+fn one_name_per_key(config: &Config, rules: &[Rule], identities: &BTreeMap<String, Arc<Identity>>, problems: &mut Problems) {
+    for (n, (rule, table)) in rules.iter().zip(&config.file.rule).enumerate() {
+        let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+        for (name, identity) in rule.sign_with.iter().filter_map(|name| Some((name, identities.get(name)?))) {
+            if let Some(first) = seen.insert(identity.key.public_key().fingerprint(), name) {
+                problems.note(
+                    table.get_ref().sign_with.span(),
+                    format!("rule {}: the identities {first} and {name} have the same key", n + 1),
+                    "name one of them",
+                );
             }
         }
     }

@@ -14,7 +14,7 @@ use watcher::{HookState, Metrics, Progress, WatcherConfig, Worker};
 use crate::admin::Admin;
 use crate::commands::CLEAN;
 use crate::config::Config;
-use crate::rooms;
+use crate::{listen, rooms};
 
 /// How long a stop waits for work that is under way.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -44,6 +44,8 @@ pub(crate) struct Running {
     /// Every step of every push.
     pub(crate) progress: Progress,
     stop: watch::Sender<bool>,
+    /// Dropped last: health and metrics end with it.
+    _serving: watch::Sender<bool>,
     admin: Admin,
     tasks: Vec<JoinHandle<()>>,
     listeners: Vec<JoinHandle<()>>,
@@ -74,8 +76,8 @@ pub(crate) async fn start(config: &Config, roles: Roles) -> anyhow::Result<Runni
     let intake = if roles.intake { rooms::intake(config)? } else { WatcherConfig::default() };
     let work = if roles.worker { Some(rooms::worker(config, now_ms(), random()?)?) } else { None };
     let listeners = rooms::listeners(config)?;
-    let hooks = if roles.intake { Some(listen("hooks", listeners.hooks).await?) } else { None };
-    let metrics_listener = listen("metrics", listeners.metrics).await?;
+    let hooks = if roles.intake { Some(bind("hooks", listeners.hooks).await?) } else { None };
+    let metrics_listener = bind("metrics", listeners.metrics).await?;
     let store = rooms::store(config).await?;
 
     let exposition = prometheus::Registry::new();
@@ -90,19 +92,29 @@ pub(crate) async fn start(config: &Config, roles: Roles) -> anyhow::Result<Runni
 
     let metrics_address = metrics_listener.local_addr()?;
     // Health and metrics stay up while the rest drains.
-    servers.push(serve(metrics_listener, admin.clone().router(), None));
+    let (serving, served) = watch::channel(false);
+    servers.push(tokio::spawn(listen::serve(metrics_listener, admin.clone().router(), served)));
     let wake = Arc::new(tokio::sync::Notify::new());
     let events = Arc::new(watcher::intake::StoreIntake::new(store.clone(), wake.clone()));
     let hooks_address = hooks.as_ref().map(TcpListener::local_addr).transpose()?;
     if let Some(listener) = hooks {
         let state = HookState::new(intake.sources, events.clone(), store.clone(), metrics.clone(), progress.clone());
-        tasks.push(serve(listener, watcher::router(state), Some(stopped.clone())));
+        tasks.push(tokio::spawn(listen::serve(listener, watcher::router(state), stopped.clone())));
     }
     if let Some(room) = work {
         let worker = Arc::new(Worker::new(room, store.clone(), events, metrics, progress.clone(), wake));
         tasks.push(tokio::spawn(worker.run(stopped)));
     }
-    Ok(Running { hooks: hooks_address, metrics: metrics_address, progress, stop, admin, tasks, listeners: servers })
+    Ok(Running {
+        hooks: hooks_address,
+        metrics: metrics_address,
+        progress,
+        stop,
+        _serving: serving,
+        admin,
+        tasks,
+        listeners: servers,
+    })
 }
 
 impl Running {
@@ -127,28 +139,9 @@ impl Running {
     }
 }
 
-async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+async fn bind(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!("[server] {key} = \"{address}\" cannot be listened on; is another process there? choose another port")
-    })
-}
-
-fn serve(listener: TcpListener, router: axum::Router, stopped: Option<watch::Receiver<bool>>) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let served = match stopped {
-            Some(mut stopped) => {
-                axum::serve(listener, router)
-                    .with_graceful_shutdown(async move {
-                        // An error says that the sender is gone, which is a stop as well.
-                        let _ = stopped.wait_for(|stop| *stop).await;
-                    })
-                    .await
-            }
-            None => axum::serve(listener, router).await,
-        };
-        if let Err(error) = served {
-            tracing::error!(%error, "a listener ended");
-        }
     })
 }
 

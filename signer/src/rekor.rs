@@ -22,6 +22,9 @@ pub trait LogWriter: Send + Sync {
     /// The log's origin: its name in checkpoints and in the configuration.
     fn origin(&self) -> &str;
 
+    /// The key that its checkpoints and promises are believed under.
+    fn key(&self) -> &LogKey;
+
     /// Which interface it speaks: 1 or 2.
     fn version(&self) -> u32;
 

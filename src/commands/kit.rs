@@ -36,8 +36,8 @@ pub(crate) fn write(room: &WatcherConfig, out: &Path) -> anyhow::Result<Vec<Stri
         let key = identity.key.public_key();
         put(format!("{}.pub", identity.name), key.pem())?;
         put(format!("{}.trusted_root.json", identity.name), String::from_utf8(identity.services.trust.to_json())?)?;
-        for log in &identity.services.trust.logs {
-            put(format!("{}.{}.log.pub", identity.name, host_of(&log.base_url)), spki_pem(log.key.spki()))?;
+        if let Some(log) = &identity.services.log {
+            put(log_key_file(identity), spki_pem(log.key().spki()))?;
         }
         for rule in room.rules.iter().filter(|rule| rule.sign_with.contains(&identity.name)) {
             for format in &rule.formats {
@@ -98,14 +98,14 @@ pub(crate) fn lines(identity: &Identity, rule: &Rule, format: Format, image: &st
             ),
         ],
         (Format::Legacy, Some(1)) => {
-            let origin = log.map_or_else(String::new, |log| log_key_file(identity, log.origin()));
+            let log_key = log_key_file(identity);
             vec![
                 "# legacy .sig (cosign 3.x)".to_owned(),
                 format!(
-                    "SIGSTORE_REKOR_PUBLIC_KEY={origin} cosign verify --new-bundle-format=false --key {name}.pub{http} {image}"
+                    "SIGSTORE_REKOR_PUBLIC_KEY={log_key} cosign verify --new-bundle-format=false --key {name}.pub{http} {image}"
                 ),
                 "# legacy .sig (cosign 2.x before 2.6.3)".to_owned(),
-                format!("SIGSTORE_REKOR_PUBLIC_KEY={origin} cosign verify --key {name}.pub{http} {image}"),
+                format!("SIGSTORE_REKOR_PUBLIC_KEY={log_key} cosign verify --key {name}.pub{http} {image}"),
             ]
         }
         (Format::Legacy, _) => {
@@ -130,14 +130,8 @@ fn stamps(identity: &Identity) -> &'static str {
     if identity.services.timestamp_authorities.is_empty() { "" } else { " --use-signed-timestamps" }
 }
 
-fn log_key_file(identity: &Identity, origin: &str) -> String {
-    let known = identity.services.trust.logs.iter().map(|log| host_of(&log.base_url)).find(|host| host == origin);
-    let only = identity.services.trust.logs.first().map(|log| host_of(&log.base_url));
-    format!("{}.{}.log.pub", identity.name, known.or(only).unwrap_or_else(|| origin.to_owned()))
-}
-
-fn host_of(base_url: &str) -> String {
-    url::Url::parse(base_url).ok().and_then(|u| u.host_str().map(str::to_owned)).unwrap_or_else(|| "log".to_owned())
+fn log_key_file(identity: &Identity) -> String {
+    format!("{}.log.pub", identity.name)
 }
 
 fn spki_pem(spki: &[u8]) -> String {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use bundle::sigstore_bundle::Bundle;
 use bundle::trust_root::TrustRoot;
-use bundle::verify::{Requirements, Verified, verify_bundle, verify_legacy};
+use bundle::verify::{Requirements, Verified, VerifyError, verify_bundle, verify_legacy};
 use bundle::{Digest, ImageLocator, PublicKey};
 use serde_json::json;
 use watcher::registry::{Auth, Registry, RegistryConfig};
@@ -19,6 +19,8 @@ use crate::{rooms, say};
 struct Judged {
     format: &'static str,
     verdict: Result<Verified, String>,
+    /// Nothing is wrong with it but that no log vouches for it.
+    only_unlogged: bool,
 }
 
 /// Verifies, says what was found, and fails unless one signature is good.
@@ -102,14 +104,18 @@ async fn judge(
             let verdict = Bundle::parse(&bytes).map_err(|error| error.to_string()).and_then(|bundle| {
                 verify_bundle(&bundle, digest, key, trust, requirements).map_err(|error| error.to_string())
             });
-            judged.push(Judged { format: "bundle", verdict });
+            judged.push(Judged { format: "bundle", verdict, only_unlogged: false });
         }
     }
     if wanted != FormatChoice::Bundle {
         for signature in registry.legacy_signatures(repository, digest).await? {
-            let verdict =
-                verify_legacy(&signature, digest, key, trust, requirements).map_err(|error| error.to_string());
-            judged.push(Judged { format: "legacy", verdict });
+            let verdict = verify_legacy(&signature, digest, key, trust, requirements);
+            let only_unlogged = matches!(verdict, Err(VerifyError::NotLogged));
+            judged.push(Judged {
+                format: "legacy",
+                verdict: verdict.map_err(|error| error.to_string()),
+                only_unlogged,
+            });
         }
     }
     Ok(judged)
@@ -137,8 +143,11 @@ fn report(request: &Verify, digest: &Digest, judged: &[Judged]) -> u8 {
         for j in judged {
             match &j.verdict {
                 Ok(verified) => say!("verified  {:6}  {}", j.format, proof_line(verified)),
-                Err(error) => say!("refused   {:6}  {error}{}", j.format, hint(request, j.format)),
+                Err(error) => say!("refused   {:6}  {error}{}", j.format, hint(j)),
             }
+        }
+        if let Some(warning) = newer_cosign(request, judged) {
+            say!("{warning}");
         }
         if good > 0 {
             say!(
@@ -159,9 +168,19 @@ fn report(request: &Verify, digest: &Digest, judged: &[Judged]) -> u8 {
     if good > 0 { CLEAN } else { FAILED }
 }
 
-/// A `.sig` on a Rekor v2 log has a timestamp and no proof: say how it is checked all the same.
-fn hint(request: &Verify, format: &str) -> &'static str {
-    if format == "legacy" && !request.insecure_ignore_tlog {
+/// cosign 2.6.3 and later never looks at a `.sig` once any bundle is attached, whoever made it.
+fn newer_cosign(request: &Verify, judged: &[Judged]) -> Option<&'static str> {
+    let good = |format: &str| judged.iter().any(|j| j.format == format && j.verdict.is_ok());
+    let bundles = judged.iter().any(|j| j.format == "bundle");
+    (request.format == FormatChoice::Any && bundles && !good("bundle") && good("legacy")).then_some(
+        "note: a bundle is attached and is not good, so cosign 2.6.3 and later refuses this image unless told --new-bundle-format=false",
+    )
+}
+
+/// A `.sig` on a Rekor v2 log has a timestamp and no proof: say how it is checked all the same. Never said of one that
+/// is refused for anything else.
+fn hint(judged: &Judged) -> &'static str {
+    if judged.only_unlogged {
         " (a .sig cannot carry the proof of a Rekor v2: such a one is checked with --insecure-ignore-tlog --use-signed-timestamps)"
     } else {
         ""

@@ -14,8 +14,6 @@ use crate::scene::{Rekor, Scene};
 const PER_QUESTION: usize = 10;
 /// Entries in a full bundle of Rekor v2.
 const PER_BUNDLE: u64 = 256;
-/// So many leaves back does Rekor v2 still know that it has an entry (rekor-tiles 2.3.0).
-pub(crate) const REMEMBERED: u64 = 256;
 
 /// A log, from some index on.
 pub(crate) struct Log {

@@ -1,9 +1,9 @@
 //! The programs that we did not write: where they are, how they are started, how they are asked.
 
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -33,7 +33,8 @@ pub(crate) fn shared(story: &str) -> Option<Shared> {
         folder: field("folder").into(),
         rekor1: field("rekor1"),
         rekor2: field("rekor2"),
-        tiles: field("tiles"), postgres: field("postgres"),
+        tiles: field("tiles"),
+        postgres: field("postgres"),
     })
 }
 
@@ -110,10 +111,10 @@ impl Process {
         false
     }
 
-    /// Waits for its end, and says by which signal it was killed, if it was.
-    pub(crate) fn killed_within(&mut self, time: Duration) -> Option<i32> {
+    /// Waits for its end, at most so long; how it ended.
+    pub(crate) fn end_within(&mut self, time: Duration) -> ExitStatus {
         assert!(self.ended_within(time), "it did not end: {}", self.output());
-        self.child.wait().ok().and_then(|status| status.signal())
+        self.child.wait().expect("it ended")
     }
 
     /// Asks it to end (SIGTERM) and waits; its exit code.

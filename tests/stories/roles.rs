@@ -25,7 +25,14 @@ fn intake_and_worker_share_postgresql_and_intake_has_no_key() {
     // What intake does not need is not there: it would say so if it looked.
     let hidden = scene.path().join("hidden");
     std::fs::create_dir(&hidden).expect("a folder");
-    for name in ["release.key", "nightly.key", "release.password", "nightly.password", "trusted_root.json", "signing_config.json"] {
+    for name in [
+        "release.key",
+        "nightly.key",
+        "release.password",
+        "nightly.password",
+        "trusted_root.json",
+        "signing_config.json",
+    ] {
         std::fs::rename(scene.path().join(name), hidden.join(name)).expect("a file");
     }
     let mut intake = scene.sealwatch(&["serve", "--role", "intake", "-c", "sealwatch.toml"]);
@@ -34,7 +41,14 @@ fn intake_and_worker_share_postgresql_and_intake_has_no_key() {
     push_image(&scene, &registry.host, "team/app:v1", "roles");
     eventually("the event is durable", 20, || scene.metric(&["watcher_events_total", "accepted"]) >= 1.0);
 
-    for name in ["release.key", "nightly.key", "release.password", "nightly.password", "trusted_root.json", "signing_config.json"] {
+    for name in [
+        "release.key",
+        "nightly.key",
+        "release.password",
+        "nightly.password",
+        "trusted_root.json",
+        "signing_config.json",
+    ] {
         std::fs::rename(hidden.join(name), scene.path().join(name)).expect("a file");
     }
     let mut worker = scene.sealwatch(&["serve", "--role", "worker", "-c", "worker.toml"]);

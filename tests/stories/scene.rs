@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::http;
+use crate::own_log::OwnRekor2;
 use crate::peers::{Process, Registry, Shared, cosign, free_port, must, peer};
 
 /// What the registry presents to our webhook.
@@ -63,12 +64,27 @@ impl Scene {
             "nightly.password",
         ]));
         let log_url = if rekor == Rekor::V1 { shared.rekor1.clone() } else { shared.rekor2.clone() };
-        Self { folder, shared, rekor, hooks: free_port(), metrics: free_port(), registry_port: free_port(), spare: free_port(), log_url }
+        Self {
+            folder,
+            shared,
+            rekor,
+            hooks: free_port(),
+            metrics: free_port(),
+            registry_port: free_port(),
+            spare: free_port(),
+            log_url,
+        }
     }
 
     /// The story's folder.
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Another Rekor v2 than the shared one, with the same key.
+    pub(crate) fn log_to(&mut self, log: &OwnRekor2) {
+        self.put_before_the_log(&log.url);
+        self.shared.tiles.clone_from(&log.tiles);
     }
 
     /// Puts something between us and the log: every file names it instead of the log.

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::gallery::Gallery;
+use crate::gallery::{Gallery, Maker, UNLOGGED};
 use crate::http;
 use crate::peers::shared;
 use crate::scene::{Rekor, Scene};
@@ -21,7 +21,7 @@ fn turn(field: &mut Value) {
 fn our_verifier_accepts_what_stock_cosign_signs_in_both_formats() {
     let Some(shared) = shared("our_verifier_accepts_what_stock_cosign_signs_in_both_formats") else { return };
     for rekor in [Rekor::V1, Rekor::V2] {
-        let gallery = Gallery::new(Scene::new(shared.clone(), rekor));
+        let gallery = Gallery::new(Scene::new(shared.clone(), rekor), |_| true);
         for maker in &gallery.makers {
             gallery.accepts(maker);
             let another_key = gallery.verify(maker, "v1", "nightly", &gallery.trusted_root());
@@ -99,7 +99,7 @@ fn forgeries(rekor: Rekor, second: Value, bystander: String, other_checkpoint: S
         forgery("the log entry of another signature", "not about this signature", move |b| {
             *at(b, ENTRY) = their_entry.clone()
         }),
-        forgery("no log entry", "in no log", |b| *at(b, "/verificationMaterial/tlogEntries") = json!([])),
+        forgery("no log entry", UNLOGGED, |b| *at(b, "/verificationMaterial/tlogEntries") = json!([])),
     ];
     if let Some(their_stamp) = their_stamp {
         all.push(forgery("the timestamp of another signature", "timestamp", move |b| {
@@ -121,8 +121,8 @@ fn forgeries(rekor: Rekor, second: Value, bystander: String, other_checkpoint: S
 fn our_verifier_refuses_a_bundle_in_which_anything_was_changed() {
     let Some(shared) = shared("our_verifier_refuses_a_bundle_in_which_anything_was_changed") else { return };
     for rekor in [Rekor::V1, Rekor::V2] {
-        let gallery = Gallery::new(Scene::new(shared.clone(), rekor));
-        for maker in gallery.makers.iter().filter(|m| m.bundle) {
+        let gallery = Gallery::new(Scene::new(shared.clone(), rekor), |m| m.bundle);
+        for maker in &gallery.makers {
             let (manifest, genuine) = gallery.bundle(maker, "v1");
             // The pen is honest: what it writes unchanged is accepted.
             gallery.attach_bundle(maker, "v1", &manifest, &genuine);
@@ -164,8 +164,9 @@ fn other_checkpoint(scene: &Scene) -> String {
 fn our_verifier_refuses_a_legacy_signature_in_which_anything_was_changed() {
     let Some(shared) = shared("our_verifier_refuses_a_legacy_signature_in_which_anything_was_changed") else { return };
     const LOGGED: &str = "dev.sigstore.cosign/bundle";
-    let gallery = Gallery::new(Scene::new(shared, Rekor::V1));
-    for maker in gallery.makers.iter().filter(|m| !m.bundle) {
+    const STAMPED: &str = "dev.sigstore.cosign/rfc3161timestamp";
+    let gallery = Gallery::new(Scene::new(shared, Rekor::V1), |m| !m.bundle);
+    for maker in &gallery.makers {
         let (genuine, payload) = gallery.legacy(maker, "v1");
         gallery.attach_legacy(maker, "v1", &genuine, &payload);
         gallery.accepts(maker);
@@ -211,7 +212,13 @@ fn our_verifier_refuses_a_legacy_signature_in_which_anything_was_changed() {
         let mut unlogged = genuine.clone();
         unlogged["layers"][0]["annotations"].as_object_mut().expect("annotations").remove(LOGGED);
         gallery.attach_legacy(maker, "v1", &unlogged, &payload);
-        gallery.refuses(maker, "v1", "no log entry", "in no log");
+        gallery.refuses(maker, "v1", "no log entry", UNLOGGED);
+        if let Some(theirs) = second["layers"][0]["annotations"].get(STAMPED) {
+            let mut stamped = genuine.clone();
+            stamped["layers"][0]["annotations"][STAMPED] = theirs.clone();
+            gallery.attach_legacy(maker, "v1", &stamped, &payload);
+            gallery.refuses(maker, "v1", "the timestamp of another signature", "timestamp");
+        }
         gallery.attach_legacy(maker, "v1", &genuine, &payload);
         gallery.accepts(maker);
     }
@@ -225,8 +232,8 @@ fn our_verifier_refuses_what_was_signed_outside_the_time_for_which_its_witnesses
         return;
     };
     for rekor in [Rekor::V1, Rekor::V2] {
-        let gallery = Gallery::new(Scene::new(shared.clone(), rekor));
-        let maker = &gallery.makers[0];
+        let stamped = |m: &Maker| matches!(m.name, "c3-bundle" | "c2-legacy-stamped");
+        let gallery = Gallery::new(Scene::new(shared.clone(), rekor), stamped);
         for (what, period) in [
             ("ended", json!({"start": "2024-01-01T00:00:00Z", "end": "2024-06-01T00:00:00Z"})),
             ("to come", json!({"start": "2999-01-01T00:00:00Z"})),
@@ -240,11 +247,14 @@ fn our_verifier_refuses_what_was_signed_outside_the_time_for_which_its_witnesses
                         of["validFor"] = period.clone();
                     }
                 });
-                let verdict = gallery.verify(maker, "v1", "release", &changed);
-                verdict.expect_refused(&[reason]);
-                println!("{rekor:?}: {list}, {what}: {}", verdict.text.trim().lines().next().unwrap_or_default());
+                for maker in &gallery.makers {
+                    let verdict = gallery.verify(maker, "v1", "release", &changed);
+                    verdict.expect_refused(&[reason]);
+                    let first = verdict.text.trim().lines().next().unwrap_or_default();
+                    println!("{rekor:?}, {}: {list}, {what}: {first}", maker.name);
+                }
             }
         }
-        gallery.accepts(maker);
+        gallery.makers.iter().for_each(|maker| gallery.accepts(maker));
     }
 }

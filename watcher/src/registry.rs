@@ -42,6 +42,11 @@ pub const MANIFEST_MAX_BYTES: usize = 4 << 20;
 pub const BUNDLE_MAX_BYTES: usize = 1 << 20;
 /// The largest simple-signing payload that is read. Ours are about 300 bytes.
 pub const PAYLOAD_MAX_BYTES: usize = 256 << 10;
+/// The most bytes of bundles of one digest that are kept, all together.
+pub const BUNDLES_MAX_BYTES: usize = 32 << 20;
+/// The most bytes of simple-signing payloads of one digest that are kept, all together: many layers may name
+/// one payload.
+pub const PAYLOADS_MAX_BYTES: usize = 16 << 20;
 /// The most referrers of one digest. More is an error: an unread page might hold our signature.
 pub const MAX_REFERRERS: usize = 1000;
 /// The most bundles of one digest that are read. More is an error, for the same reason.

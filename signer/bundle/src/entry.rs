@@ -10,6 +10,9 @@ use crate::public_key::{HashAlgorithm, PublicKey};
 use serde::Deserialize;
 use serde_json::Value;
 
+/// The kinds and versions of entries are shorter.
+const MAX_WORD: usize = 64;
+
 /// A leaf, parsed. Parsing proves nothing about who made it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -177,7 +180,9 @@ struct Head {
 
 fn kind_and_version(value: &Value) -> Option<(String, String)> {
     let head = Head::deserialize(value).ok()?;
-    Some((head.kind, head.api_version))
+    // Both are words, and end up in errors and reports.
+    let is_word = |text: &str| text.len() <= MAX_WORD && text.bytes().all(|byte| byte.is_ascii_graphic());
+    (is_word(&head.kind) && is_word(&head.api_version)).then_some((head.kind, head.api_version))
 }
 
 /// The kind and version that a body names.

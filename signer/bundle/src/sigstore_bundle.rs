@@ -12,8 +12,10 @@ pub const BUNDLE_MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+js
 const OLDER_MEDIA_TYPES: [&str; 3] = [
     "application/vnd.dev.sigstore.bundle+json;version=0.3",
     "application/vnd.dev.sigstore.bundle+json;version=0.2",
-    "application/vnd.dev.sigstore.bundle+json;version=0.1",
+    VERSION_0_1,
 ];
+/// The only version whose log entries need no inclusion proof.
+const VERSION_0_1: &str = "application/vnd.dev.sigstore.bundle+json;version=0.1";
 /// Whoever can push a referrer can make a reader work: these are the limits of Sigstore's own verifier.
 pub(crate) const MAX_ENTRIES: usize = 32;
 /// See [`MAX_ENTRIES`].
@@ -95,6 +97,9 @@ pub enum BundleError {
     /// A log entry is malformed.
     #[error("bundle's {0}")]
     Entry(#[from] LogEntryError),
+    /// The log entries have only the log's promise. Sigstore's own verifier refuses such a bundle.
+    #[error("bundle's log entries have no inclusion proof, which every version but 0.1 needs")]
+    NoInclusionProof,
     /// More of something than a verifier should look at.
     #[error("bundle holds {count} {what}, more than {limit}")]
     TooMany {
@@ -112,7 +117,7 @@ impl Bundle {
     pub fn parse(bytes: &[u8]) -> Result<Bundle, BundleError> {
         let json = BundleJson::<Value>::deserialize(json::parse(bytes)?)?;
         if json.media_type != BUNDLE_MEDIA_TYPE && !OLDER_MEDIA_TYPES.contains(&json.media_type.as_str()) {
-            return Err(BundleError::MediaType(json.media_type));
+            return Err(BundleError::MediaType(json.media_type.chars().take(100).collect()));
         }
         let material = json.verification_material;
         let key = match (material.public_key, material.certificate, material.x509_certificate_chain) {
@@ -126,6 +131,11 @@ impl Bundle {
         };
         let entries = material.tlog_entries.unwrap_or_default();
         at_most("log entries", entries.len(), MAX_ENTRIES)?;
+        let entries = entries.into_iter().map(LogEntry::try_from).collect::<Result<Vec<_>, _>>()?;
+        let unproved = !entries.is_empty() && entries.iter().all(|entry| entry.proof.is_none());
+        if unproved && json.media_type != VERSION_0_1 {
+            return Err(BundleError::NoInclusionProof);
+        }
         let timestamps =
             material.timestamp_verification_data.and_then(|data| data.rfc3161_timestamps).unwrap_or_default();
         at_most("timestamps", timestamps.len(), MAX_TIMESTAMPS)?;
@@ -141,12 +151,7 @@ impl Bundle {
             }
             _ => return Err(BundleError::Content),
         };
-        Ok(Bundle {
-            key,
-            entries: entries.into_iter().map(LogEntry::try_from).collect::<Result<_, _>>()?,
-            timestamps: timestamps.into_iter().map(|t| t.signed_timestamp.0).collect(),
-            content,
-        })
+        Ok(Bundle { key, entries, timestamps: timestamps.into_iter().map(|t| t.signed_timestamp.0).collect(), content })
     }
 
     /// The bundle as version 0.3, its fields in the order in which cosign writes them.

@@ -5,6 +5,10 @@ use sigstore_tsa::{TsaAuthority, verify_timestamp_for_authority};
 
 /// Far above what any authority answers, certificates included.
 const MAX_RESPONSE: usize = 64 * 1024;
+/// No element of a timestamp has so many members: attributes, names and certificates are few.
+const MAX_MEMBERS: usize = 64;
+/// Nor does one lie so deep.
+const MAX_DEPTH: usize = 32;
 
 /// DER of `AlgorithmIdentifier { sha256, NULL }`, of the 32-byte digest's header and of the lengths around them.
 const IMPRINT_HEAD: [u8; 19] =
@@ -20,6 +24,9 @@ pub enum TimestampError {
     /// Too long.
     #[error("timestamp of {0} bytes is longer than {MAX_RESPONSE}")]
     TooLong(usize),
+    /// Not DER, or DER that no authority writes.
+    #[error("timestamp is not DER with at most {MAX_MEMBERS} members in each of its elements")]
+    Malformed,
     /// An authority made it, at a time at which it is not trusted.
     #[error("timestamp {time} is outside the time for which {authority} is trusted")]
     OutsideValidity {
@@ -59,6 +66,9 @@ pub fn verify(response: &[u8], signature: &[u8], trust: &TrustRoot) -> Result<i6
     if response.len() > MAX_RESPONSE {
         return Err(TimestampError::TooLong(response.len()));
     }
+    if !is_modest(response, MAX_DEPTH) {
+        return Err(TimestampError::Malformed);
+    }
     let mut failure = TimestampError::NoAuthority;
     for authority in &trust.timestamp_authorities {
         let [leaf, intermediates @ .., root] = authority.chain.as_slice() else {
@@ -84,6 +94,43 @@ pub fn verify(response: &[u8], signature: &[u8], trust: &TrustRoot) -> Result<i6
         }
     }
     Err(failure)
+}
+
+/// Whether this is a row of DER elements, none with more members than a timestamp's have.
+///
+/// The parser sorts each set by insertion before anything is verified, so the response of a stranger, who may attach
+/// 32 of them to a bundle, could keep it busy for minutes.
+fn is_modest(der: &[u8], depth: usize) -> bool {
+    let mut rest = der;
+    for _ in 0..MAX_MEMBERS {
+        if rest.is_empty() {
+            return true;
+        }
+        let Some((tag, content, after)) = element(rest) else { return false };
+        let constructed = tag & 0x20 != 0;
+        // What is stamped lies within an octet string, and is parsed as well.
+        let wrapped = tag == 0x04 && matches!(element(content), Some((0x30, _, [])));
+        if (constructed || wrapped) && (depth == 0 || !is_modest(content, depth - 1)) {
+            return false;
+        }
+        rest = after;
+    }
+    rest.is_empty()
+}
+
+/// The first element: its tag, its content, and what follows it.
+fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&[tag, length], rest) = der.split_first_chunk::<2>()?;
+    let (length, rest) = match length {
+        0..=0x7f => (usize::from(length), rest),
+        0x81..=0x84 => {
+            let (digits, rest) = rest.split_at_checked(usize::from(length - 0x80))?;
+            (digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit)), rest)
+        }
+        _ => return None,
+    };
+    let (content, after) = rest.split_at_checked(length)?;
+    Some((tag, content, after))
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ pub enum VerifyError {
     #[error("log {} is not in the trusted root", hex::encode(.0))]
     UnknownLog([u8; 32]),
     /// The entry says one kind and its body another.
-    #[error("log entry is called {claimed} and its body is {body}")]
+    #[error("log entry is called {claimed:?} and its body is {body:?}")]
     KindVersion {
         /// As the entry says.
         claimed: String,

@@ -9,12 +9,18 @@ use url::Url;
 use super::LogError;
 use crate::timestamp::excerpt;
 
-/// An entry with its proof is a few KiB; a full bundle of 256 entries is the largest thing that is read.
-const MAX_RESPONSE_BYTES: usize = 32 * 1024 * 1024;
+/// An entry with its proof is a few KiB. As JSON a hostile answer takes fifty times its size in memory.
+pub(super) const MAX_ENTRY_BYTES: usize = 1024 * 1024;
+/// A full bundle of 256 entries is the largest thing that is read; it is not JSON.
+pub(super) const MAX_TILE_BYTES: usize = 32 * 1024 * 1024;
 /// Rekor v2 answers when the entry is in a checkpoint, which takes seconds; a loaded Rekor v1 takes tens of them.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// A log's tiles often lie in a bucket behind another name.
 const MAX_REDIRECTS: u8 = 3;
+
+/// Rekor v2 (rekor-tiles 2.3.0) answers so to everybody who waits, when any one of its clients has hung up: for a
+/// moment all share that one's error. It says nothing about our entry.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// One log as HTTP sees it.
 #[derive(Clone)]
@@ -26,16 +32,16 @@ pub(super) struct Exchange {
 impl Exchange {
     pub(super) async fn post(&self, url: Url, body: Vec<u8>) -> Result<Response, LogError> {
         let request = Request::post(url).body("application/json", body);
-        self.send(request.accept("application/json")).await
+        self.send(request.accept("application/json").max_bytes(MAX_ENTRY_BYTES)).await
     }
 
-    pub(super) async fn get(&self, url: Url) -> Result<Response, LogError> {
+    pub(super) async fn get(&self, url: Url, max_bytes: usize) -> Result<Response, LogError> {
         let follow = Redirects::Follow { max: MAX_REDIRECTS };
-        self.send(Request::get(url).follow(follow)).await
+        self.send(Request::get(url).follow(follow).max_bytes(max_bytes)).await
     }
 
     async fn send(&self, request: Request) -> Result<Response, LogError> {
-        let request = request.max_bytes(MAX_RESPONSE_BYTES).timeout(TIMEOUT).trusted();
+        let request = request.timeout(TIMEOUT).trusted();
         self.client.send(request).await.map_err(|source| LogError::Unreachable { origin: self.origin.clone(), source })
     }
 
@@ -48,7 +54,8 @@ impl Exchange {
             status
                 if (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED)
                     || status == StatusCode::TOO_MANY_REQUESTS
-                    || status == StatusCode::REQUEST_TIMEOUT =>
+                    || status == StatusCode::REQUEST_TIMEOUT
+                    || status == CLIENT_CLOSED_REQUEST =>
             {
                 LogError::Unavailable {
                     origin,

@@ -9,7 +9,7 @@ use tlog::tile::{self, TileCoord};
 use tlog::{Checkpoint, LogKey};
 use url::Url;
 
-use super::exchange::{Exchange, join};
+use super::exchange::{Exchange, MAX_TILE_BYTES, join};
 use super::v2::{KIND, VERSION};
 use super::{LogError, Untrusted};
 
@@ -122,7 +122,7 @@ impl Tiles {
     async fn fetch(&self, path: &str) -> Result<Option<Vec<u8>>, LogError> {
         for prefix in ["", API_PREFIX] {
             let url = join(&self.read_url, &format!("{prefix}{path}"));
-            let response = self.exchange.get(url).await?;
+            let response = self.exchange.get(url, MAX_TILE_BYTES).await?;
             match response.status {
                 StatusCode::OK => return Ok(Some(response.body.to_vec())),
                 StatusCode::NOT_FOUND => {}

@@ -9,7 +9,7 @@ use outbound::{Client, Response};
 use tlog::LogKey;
 use url::Url;
 
-use super::exchange::{Exchange, join};
+use super::exchange::{Exchange, MAX_ENTRY_BYTES, join};
 use super::{LogError, LogWriter, Untrusted, verify_proof};
 use crate::retry::Retry;
 
@@ -75,7 +75,7 @@ impl RekorV1 {
 
     async fn fetch(&self, uuid: &str) -> Result<LogEntry, LogError> {
         let url = join(&self.write_url, &format!("api/v1/log/entries/{uuid}"));
-        let response = self.exchange.get(url).await?;
+        let response = self.exchange.get(url, MAX_ENTRY_BYTES).await?;
         match response.status {
             StatusCode::OK => Ok(self.read(&response)?.1),
             // Written a moment ago and not yet shown by the replica that was asked.
@@ -129,6 +129,10 @@ impl RekorV1 {
 impl LogWriter for RekorV1 {
     fn origin(&self) -> &str {
         &self.exchange.origin
+    }
+
+    fn key(&self) -> &LogKey {
+        &self.key
     }
 
     fn version(&self) -> u32 {

@@ -105,6 +105,10 @@ impl LogWriter for RekorV2 {
         &self.exchange.origin
     }
 
+    fn key(&self) -> &LogKey {
+        &self.key
+    }
+
     fn version(&self) -> u32 {
         2
     }

@@ -11,6 +11,8 @@ pub enum Refusal {
     Loopback,
     /// The local link, where cloud metadata services live (169.254.169.254).
     LinkLocal,
+    /// A cloud metadata service at an address of another kind.
+    Metadata,
     /// A private network: RFC 1918, unique local IPv6, carrier-grade NAT.
     Private,
     /// No particular host: `0.0.0.0/8`, `::`.
@@ -30,6 +32,7 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Self::Loopback => "it is a loopback address",
             Self::LinkLocal => "it is a link-local address",
+            Self::Metadata => "it is the address of a cloud metadata service",
             Self::Private => "it is a private address",
             Self::Unspecified => "it is an unspecified address",
             Self::Multicast => "it is a multicast address",
@@ -42,8 +45,8 @@ impl fmt::Display for Refusal {
 
 /// What speaks against connecting to `address`; `None` = an ordinary public address.
 ///
-/// With `allow_private`, loopback and private networks pass. Link-local never does: nothing that a stranger
-/// points us to has business with a metadata service.
+/// With `allow_private`, loopback and private networks pass. Link-local and the metadata services on private
+/// addresses never do: nothing that a stranger points us to has business with those.
 pub(crate) fn refusal(address: IpAddr, allow_private: bool) -> Option<Refusal> {
     let refusal = match address {
         IpAddr::V4(v4) => v4_refusal(v4),
@@ -56,8 +59,10 @@ pub(crate) fn refusal(address: IpAddr, allow_private: bool) -> Option<Refusal> {
 }
 
 fn v4_refusal(address: Ipv4Addr) -> Option<Refusal> {
-    let [a, b, c, _] = address.octets();
+    let [a, b, c, d] = address.octets();
     match (a, b, c) {
+        // Alibaba Cloud, amid the carrier-grade NAT.
+        (100, 100, 100) if d == 200 => Some(Refusal::Metadata),
         (0, ..) => Some(Refusal::Unspecified),
         (127, ..) => Some(Refusal::Loopback),
         (169, 254, _) => Some(Refusal::LinkLocal),
@@ -84,7 +89,16 @@ fn v6_refusal(address: Ipv6Addr) -> Option<Refusal> {
         [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
         [0x2002, high, low, ..] => embedded(high, low),
         [0, 0, 0, 0, 0, 0, high, low] => embedded(high, low).or(Some(Refusal::Reserved)),
-        [0xfc00..=0xfdff, ..] | [0x64, 0xff9b, 1, ..] => Some(Refusal::Private),
+        // AWS, Google Cloud, Oracle Cloud.
+        [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254]
+        | [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254]
+        | [0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe] => Some(Refusal::Metadata),
+        // A network's own translator: private, and what it leads to may be worse.
+        [0x64, 0xff9b, 1, _, _, _, high, low] => match embedded(high, low) {
+            Some(never @ (Refusal::LinkLocal | Refusal::Metadata)) => Some(never),
+            _ => Some(Refusal::Private),
+        },
+        [0xfc00..=0xfdff, ..] => Some(Refusal::Private),
         [0xfe80..=0xfeff, ..] => Some(Refusal::LinkLocal),
         [0xff00..=0xffff, ..] => Some(Refusal::Multicast),
         [0x100, 0, 0, 0, ..] | [0x2001, 0, ..] | [0x2001, 0xdb8, ..] => Some(Refusal::Reserved),
@@ -158,5 +172,20 @@ mod tests {
         assert_eq!(allowed("::1"), None);
         assert_eq!(allowed("169.254.169.254"), Some(Refusal::LinkLocal));
         assert_eq!(allowed("::ffff:169.254.169.254"), Some(Refusal::LinkLocal));
+        assert_eq!(allowed("64:ff9b:1::169.254.169.254"), Some(Refusal::LinkLocal));
+        for metadata in [
+            "100.100.100.200",
+            "::ffff:100.100.100.200",
+            "64:ff9b::100.100.100.200",
+            "64:ff9b:1::100.100.100.200",
+            "fd00:ec2::254",
+            "fd20:ce::254",
+            "fd00:c1::a9fe:a9fe",
+        ] {
+            assert_eq!(allowed(metadata), Some(Refusal::Metadata), "{metadata}");
+        }
+        for neighbour in ["100.100.100.201", "fd00:ec2::253", "64:ff9b:1::10.0.0.1"] {
+            assert_eq!(allowed(neighbour), None, "{neighbour}");
+        }
     }
 }

@@ -171,7 +171,8 @@ impl Client {
         host: &str,
         limit: Duration,
     ) -> Result<Bytes, OutboundError> {
-        let too_large = || OutboundError::TooLarge { host: host.to_owned(), limit: cap };
+        let status = answer.status();
+        let too_large = || OutboundError::TooLarge { host: host.to_owned(), status, limit: cap };
         if answer.content_length().is_some_and(|length| length > cap as u64) {
             return Err(too_large());
         }

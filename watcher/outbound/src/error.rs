@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use http::StatusCode;
+
 use crate::address::Refusal;
 
 /// No answer: we could not ask, or would not take what came back.
@@ -11,10 +13,12 @@ use crate::address::Refusal;
 #[non_exhaustive]
 pub enum OutboundError {
     /// The answer is larger than the caller's cap.
-    #[error("the answer of {host} is larger than {limit} bytes")]
+    #[error("the answer of {host} (status {}) is larger than {limit} bytes", status.as_u16())]
     TooLarge {
         /// Who answered.
         host: String,
+        /// What kind of answer it is: an error page can be too large as well.
+        status: StatusCode,
         /// The cap of this request.
         limit: usize,
     },
@@ -111,8 +115,8 @@ impl OutboundError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Timeout { .. } | Self::Connect { .. } | Self::Tls { .. } | Self::Broken { .. } => true,
-            Self::TooLarge { .. }
-            | Self::ForbiddenTarget { .. }
+            Self::TooLarge { status, .. } => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
+            Self::ForbiddenTarget { .. }
             | Self::Downgrade { .. }
             | Self::BadRedirect { .. }
             | Self::TooManyRedirects { .. }

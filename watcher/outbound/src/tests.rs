@@ -66,6 +66,20 @@ async fn an_answer_over_the_cap_is_refused_announced_or_streamed() {
 }
 
 #[tokio::test]
+async fn an_answer_over_the_cap_is_tried_again_only_where_its_status_says_so() {
+    let page = |status: u16| {
+        let status = StatusCode::from_u16(status).expect("a status");
+        get(move || async move { (status, vec![b'x'; 20]).into_response() })
+    };
+    for (status, transient) in [(200, false), (404, false), (429, true), (500, true), (503, true)] {
+        let base = serve(Router::new().route("/page", page(status))).await;
+        let refused = client().send(Request::get(at(&base, "page")).trusted().max_bytes(10)).await.expect_err("large");
+        assert!(matches!(refused, OutboundError::TooLarge { status: s, .. } if s.as_u16() == status), "{refused:?}");
+        assert_eq!(refused.is_transient(), transient, "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn the_length_that_a_head_announces_is_not_the_size_of_its_answer() {
     let head = any(|| async { ([(CONTENT_LENGTH, "5000000000")], "").into_response() });
     let base = serve(Router::new().route("/blob", head)).await;

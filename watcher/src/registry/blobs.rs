@@ -28,7 +28,9 @@ impl Registry {
         let answer = self.call(repository, Access::Pull, request).await?;
         match answer.status {
             StatusCode::OK => {}
-            StatusCode::NOT_FOUND if self.is_own(&answer.url) => return Ok(None),
+            StatusCode::NOT_FOUND if self.is_own(&answer.url) => {
+                return self.confirm_absence(repository, &answer).await.map(|()| None);
+            }
             _ => return Err(self.refused(repository, "read a blob", &answer)),
         }
         let found = Digest::of(&answer.body);

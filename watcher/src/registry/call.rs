@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use bundle::Repository;
+use http::HeaderName;
 use http::header::WWW_AUTHENTICATE;
 use http::{Method, StatusCode};
 use outbound::{OutboundError, Request, Response};
@@ -16,6 +17,9 @@ use super::{Registry, RegistryError, auth};
 const ERROR_TEXT_MAX: usize = 200;
 /// The cap on answers where only status and headers count.
 pub(super) const SMALL_ANSWER: usize = 256 << 10;
+
+/// What registries put on every answer of theirs.
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
 pub(super) use auth::Access;
 
@@ -70,10 +74,35 @@ impl Registry {
         })
     }
 
+    /// Makes sure that a 404 comes from the registry. What stands before it says 404 to everything while the
+    /// registry is away, and that must not pass for "not there".
+    pub(super) async fn confirm_absence(
+        &self,
+        repository: &Repository,
+        answer: &Response,
+    ) -> Result<(), RegistryError> {
+        if is_a_registrys(answer) {
+            return Ok(());
+        }
+        let ping = self.send(repository, self.request(Method::GET, "v2/")).await?;
+        match ping.status {
+            StatusCode::OK | StatusCode::UNAUTHORIZED => Ok(()),
+            // As if somebody else had answered, which is so: every status is a "try later".
+            _ => Err(refusal(self.name(repository), "answer GET /v2/", false, &ping)),
+        }
+    }
+
     /// The error for a status that the caller does not understand as an answer.
     pub(super) fn refused(&self, repository: &Repository, doing: &'static str, answer: &Response) -> RegistryError {
-        refusal(self.name(repository), doing, self.is_own(&answer.url), answer)
+        // A bare 404 may be that of what stands before a registry that is away.
+        let own = self.is_own(&answer.url) && (answer.status != StatusCode::NOT_FOUND || is_a_registrys(answer));
+        refusal(self.name(repository), doing, own, answer)
     }
+}
+
+/// Whether an answer shows that a registry gave it: by its header, or by an error body of its kind.
+fn is_a_registrys(answer: &Response) -> bool {
+    answer.headers.contains_key(API_VERSION) || !Said::read(&answer.body).code.is_empty()
 }
 
 /// Sorts a status that is no answer.

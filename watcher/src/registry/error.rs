@@ -245,7 +245,10 @@ impl RegistryError {
     pub(super) fn is_about_one_object(&self) -> bool {
         match self {
             Self::Manifest { .. } | Self::NotFound { .. } => true,
-            Self::Outbound { source, .. } => matches!(**source, OutboundError::TooLarge { .. }),
+            // An error page that is too large says nothing about the object.
+            Self::Outbound { source, .. } => {
+                matches!(**source, OutboundError::TooLarge { status, .. } if status.is_success())
+            }
             _ => false,
         }
     }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::attach::{Attached, ROUNDS};
 use super::call::Access;
 use super::manifests::RawManifest;
-use super::{MANIFEST_MAX_BYTES, MAX_BUNDLES, PAYLOAD_MAX_BYTES, Registry, RegistryError};
+use super::{MANIFEST_MAX_BYTES, MAX_BUNDLES, PAYLOAD_MAX_BYTES, PAYLOADS_MAX_BYTES, Registry, RegistryError};
 
 impl Registry {
     /// The legacy signatures of a digest. Layers that cannot be read are passed over; what could not be asked for
@@ -25,13 +25,17 @@ impl Registry {
         // Signatures of one identity share one payload: each is read once.
         let mut payloads: BTreeMap<Digest, Option<Bytes>> = BTreeMap::new();
         let mut signatures = Vec::new();
+        let too_many = |limit, noun| RegistryError::TooMany {
+            name: self.name(repository),
+            what: format!("tag {tag}"),
+            limit,
+            noun,
+        };
+        let mut bytes = 0;
         for layer in layers(&image.manifest) {
             let payload = match payloads.get(&layer.digest) {
                 Some(known) => known.clone(),
-                None if payloads.len() == MAX_BUNDLES => {
-                    let (name, what) = (self.name(repository), format!("tag {tag}"));
-                    return Err(RegistryError::TooMany { name, what, limit: MAX_BUNDLES, noun: "payloads" });
-                }
+                None if payloads.len() == MAX_BUNDLES => return Err(too_many(MAX_BUNDLES, "payloads")),
                 None => {
                     let fetched = match self.blob(repository, &layer.digest, PAYLOAD_MAX_BYTES).await {
                         Ok(fetched) => fetched,
@@ -43,6 +47,10 @@ impl Registry {
                 }
             };
             let Some(payload) = payload else { continue };
+            bytes += payload.len();
+            if bytes > PAYLOADS_MAX_BYTES {
+                return Err(too_many(PAYLOADS_MAX_BYTES, "bytes of payloads"));
+            }
             signatures.extend(LegacySignature::from_layer(&layer, payload.to_vec()).ok());
         }
         Ok(signatures)

@@ -1,5 +1,7 @@
 //! `Link: …; rel="next"`: where the next page is; pure.
 
+use http::HeaderMap;
+use http::header::LINK;
 use url::Url;
 
 /// The next page.
@@ -9,18 +11,23 @@ pub(super) enum Next {
     None,
     /// There, on the same host.
     Page(Url),
-    /// The registry names a page that we do not ask for: another host, or no URL. What it holds is unknown.
-    Elsewhere,
+    /// There may be a page that we do not ask for, and why not: what it holds is unknown.
+    Unknown(&'static str),
 }
 
-/// Reads the `Link` header of an answer from `here`.
-pub(super) fn next(link: Option<&str>, here: &Url) -> Next {
-    let Some(target) = link.and_then(next_target) else { return Next::None };
+/// Reads the `Link` headers of an answer from `here`.
+pub(super) fn next(headers: &HeaderMap, here: &Url) -> Next {
+    let mut target = None;
+    for link in headers.get_all(LINK) {
+        let Ok(link) = link.to_str() else { return Next::Unknown("its Link header is not readable text") };
+        target = target.or_else(|| next_target(link));
+    }
+    let Some(target) = target else { return Next::None };
     match here.join(target) {
         Ok(url) if url.origin() == here.origin() && url.username().is_empty() && url.password().is_none() => {
             Next::Page(url)
         }
-        _ => Next::Elsewhere,
+        _ => Next::Unknown("its next page is on another host"),
     }
 }
 
@@ -43,9 +50,33 @@ fn next_target(mut rest: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
+
+    fn read_all(links: &[&[u8]]) -> Next {
+        let mut headers = HeaderMap::new();
+        for link in links {
+            headers.append(LINK, HeaderValue::from_bytes(link).expect("a header"));
+        }
+        next(&headers, &Url::parse("https://r.example/v2/a/tags/list?n=2").expect("a URL"))
+    }
 
     fn read(link: &str) -> Next {
-        next(Some(link), &Url::parse("https://r.example/v2/a/tags/list?n=2").expect("a URL"))
+        read_all(&[link.as_bytes()])
+    }
+
+    #[test]
+    fn every_link_header_is_read() {
+        let found = read_all(&[b"</x>; rel=prev", b"</docs>; rel=help", b"</v2/a/tags/list?last=b>; rel=next"]);
+        let page = Url::parse("https://r.example/v2/a/tags/list?last=b").expect("a URL");
+        assert_eq!(found, Next::Page(page));
+        assert_eq!(read_all(&[]), Next::None);
+    }
+
+    #[test]
+    fn a_link_header_that_cannot_be_read_is_not_the_end() {
+        for links in [&[&b"</\xff>; rel=next"[..]][..], &[b"</x>; rel=prev", b"\xff"], &[b"</y>; rel=next", b"\xff"]] {
+            assert!(matches!(read_all(links), Next::Unknown(why) if why.contains("Link")), "{links:?}");
+        }
     }
 
     #[test]
@@ -70,7 +101,7 @@ mod tests {
             "<https://u:p@r.example/>; rel=next",
             "<http://[>; rel=next",
         ] {
-            assert_eq!(read(link), Next::Elsewhere, "{link}");
+            assert!(matches!(read(link), Next::Unknown(_)), "{link}");
         }
     }
 

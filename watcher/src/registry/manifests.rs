@@ -1,9 +1,11 @@
 //! Manifests and tags: resolving, reading, writing, listing.
 
+use std::time::Instant;
+
 use bundle::oci::{ACCEPT, Descriptor, Manifest};
 use bundle::{Digest, Repository, Tag};
 use bytes::Bytes;
-use http::header::{ACCEPT as ACCEPT_HEADER, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, LINK};
+use http::header::{ACCEPT as ACCEPT_HEADER, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH};
 use http::{HeaderValue, Method, StatusCode};
 use outbound::{Redirects, Response};
 use serde::Deserialize;
@@ -18,7 +20,9 @@ const MANIFEST_REDIRECTS: Redirects = Redirects::Follow { max: 3 };
 /// The cap on one page of tags or referrers.
 pub(super) const PAGE_MAX_BYTES: usize = 8 << 20;
 /// More pages than this is a registry that walks us in circles.
-pub(super) const MAX_PAGES: usize = 10_000;
+pub(super) const MAX_PAGES: usize = 500;
+/// The time for all pages together, in units of patience: a page that drips in holds a worker as well.
+pub(super) const PAGING_TIME: u32 = 300;
 
 /// A manifest as it came, hashed and parsed.
 #[derive(Clone, Debug)]
@@ -52,7 +56,9 @@ impl Registry {
                     return Ok(Some(digest));
                 }
             }
-            StatusCode::NOT_FOUND if self.is_own(&head.url) => return Ok(None),
+            StatusCode::NOT_FOUND if self.is_own(&head.url) => {
+                return self.confirm_absence(repository, &head).await.map(|()| None);
+            }
             // Registries without HEAD, or whose HEAD is broken; GET has the last word.
             StatusCode::METHOD_NOT_ALLOWED | StatusCode::BAD_REQUEST | StatusCode::NOT_IMPLEMENTED => {}
             _ => return Err(self.refused(repository, "resolve a tag", &head)),
@@ -99,6 +105,7 @@ impl Registry {
         let mut request = self.request(Method::GET, &format!("v2/{repository}/tags/list"));
         request.url.set_query(Some("n=1000"));
         let mut tags = Vec::new();
+        let started = Instant::now();
         for _ in 0..MAX_PAGES {
             let here = request.url.clone();
             let answer = self.call(repository, Access::Pull, request.max_bytes(PAGE_MAX_BYTES)).await?;
@@ -118,10 +125,11 @@ impl Registry {
                 tags.truncate(max);
                 return Ok(tags);
             }
-            request = match next(answer.header(&LINK), &here) {
+            request = match next(&answer.headers, &here) {
                 Next::None => return Ok(tags),
+                Next::Page(_) if started.elapsed() > self.patience * PAGING_TIME => break,
                 Next::Page(url) => self.request_url(Method::GET, url),
-                Next::Elsewhere => return Err(unusable("its next page is on another host")),
+                Next::Unknown(why) => return Err(unusable(why)),
             };
         }
         Err(unusable("its pages do not end"))
@@ -133,7 +141,9 @@ impl Registry {
         let head = self.manifest_call(Method::HEAD, repository, &reference, Access::Push).await?;
         match head.status {
             StatusCode::OK => Ok(true),
-            StatusCode::NOT_FOUND if self.is_own(&head.url) => Ok(false),
+            StatusCode::NOT_FOUND if self.is_own(&head.url) => {
+                self.confirm_absence(repository, &head).await.map(|()| false)
+            }
             StatusCode::METHOD_NOT_ALLOWED => {
                 Ok(self.raw_manifest(repository, &reference, Access::Push).await?.is_some())
             }
@@ -159,7 +169,9 @@ impl Registry {
         let answer = self.manifest_call(Method::GET, repository, reference, access).await?;
         match answer.status {
             StatusCode::OK => {}
-            StatusCode::NOT_FOUND if self.is_own(&answer.url) => return Ok(None),
+            StatusCode::NOT_FOUND if self.is_own(&answer.url) => {
+                return self.confirm_absence(repository, &answer).await.map(|()| None);
+            }
             _ => return Err(self.refused(repository, "read a manifest", &answer)),
         }
         let digest = Digest::of(&answer.body);

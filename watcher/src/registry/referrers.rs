@@ -3,15 +3,17 @@
 //! What a list says about its entries is not believed: descriptors come with wrong artifact types from several
 //! clients, and anybody who may push may add one. Every candidate is opened.
 
+use std::time::Instant;
+
 use bundle::oci::{Descriptor, Manifest, media_type, parse_referrers};
 use bundle::{Digest, Repository, Tag};
-use http::header::{ACCEPT, CONTENT_TYPE, LINK};
+use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
 
 use super::call::Access;
 use super::link::{Next, next};
-use super::manifests::{MAX_PAGES, PAGE_MAX_BYTES};
-use super::{BUNDLE_MAX_BYTES, MAX_BUNDLES, MAX_REFERRERS, Registry, RegistryError};
+use super::manifests::{MAX_PAGES, PAGE_MAX_BYTES, PAGING_TIME};
+use super::{BUNDLE_MAX_BYTES, BUNDLES_MAX_BYTES, MAX_BUNDLES, MAX_REFERRERS, Registry, RegistryError};
 
 const LISTING: &str = "list referrers";
 
@@ -48,6 +50,7 @@ impl Registry {
         candidates.sort_by_key(|c| !c.artifact_type.as_deref().is_some_and(media_type::is_sigstore_bundle));
         let mut seen: Vec<Digest> = Vec::new();
         let mut bundles = Vec::new();
+        let mut bytes = 0;
         for candidate in candidates {
             let opened = match self.manifest(repository, &candidate.digest).await {
                 Ok(Some(opened)) => opened.manifest,
@@ -68,7 +71,13 @@ impl Registry {
                     return Err(self.too_many(repository, digest, MAX_BUNDLES, "bundles"));
                 }
                 match self.blob(repository, &layer.digest, BUNDLE_MAX_BYTES).await {
-                    Ok(Some(content)) => bundles.push(content.to_vec()),
+                    Ok(Some(content)) => {
+                        bytes += content.len();
+                        if bytes > BUNDLES_MAX_BYTES {
+                            return Err(self.too_many(repository, digest, BUNDLES_MAX_BYTES, "bytes of bundles"));
+                        }
+                        bundles.push(content.to_vec());
+                    }
                     Ok(None) => {}
                     Err(error) if error.is_about_one_object() => {}
                     Err(error) => return Err(error),
@@ -89,12 +98,17 @@ impl Registry {
         let mut request = self.request(Method::GET, &format!("v2/{repository}/referrers/{digest}"));
         let mut manifests = Vec::new();
         let mut count = 0;
+        let started = Instant::now();
         for page in 0..MAX_PAGES {
             let here = request.url.clone();
             let accept = HeaderValue::from_static(media_type::IMAGE_INDEX);
             let answer =
                 self.call(repository, access, request.header(ACCEPT, accept).max_bytes(PAGE_MAX_BYTES)).await?;
             match answer.status {
+                // Other readers take nothing else for the API's answer, and look under the tag: ours must be there.
+                StatusCode::OK if page == 0 && answer.header(&CONTENT_TYPE) != Some(media_type::IMAGE_INDEX) => {
+                    return Ok(None);
+                }
                 StatusCode::OK => {}
                 // SPEC: 404 = "the registry does not support the referrers API"; others say it in their own way.
                 StatusCode::NOT_FOUND
@@ -104,24 +118,22 @@ impl Registry {
                 | StatusCode::NOT_IMPLEMENTED
                     if page == 0 =>
                 {
+                    if answer.status == StatusCode::NOT_FOUND {
+                        self.confirm_absence(repository, &answer).await?;
+                    }
                     return Ok(None);
                 }
                 _ => return Err(self.refused(repository, LISTING, &answer)),
             }
-            let content_type = answer.header(&CONTENT_TYPE).map(media_type::essence).unwrap_or_default();
-            let list = match parse_referrers(&answer.body) {
-                Ok(list) => list,
-                // Something before the registry answers 200 to every path.
-                Err(_) if page == 0 && content_type != media_type::IMAGE_INDEX => return Ok(None),
-                Err(_) => return Err(unusable("no index of referrers")),
-            };
+            let list = parse_referrers(&answer.body).map_err(|_| unusable("no index of referrers"))?;
             count += list.manifests.len() + list.unreadable;
             self.check_count(repository, digest, count)?;
             manifests.extend(list.manifests);
-            request = match next(answer.header(&LINK), &here) {
+            request = match next(&answer.headers, &here) {
                 Next::None => return Ok(Some(manifests)),
+                Next::Page(_) if started.elapsed() > self.patience * PAGING_TIME => break,
                 Next::Page(url) => self.request_url(Method::GET, url),
-                Next::Elsewhere => return Err(unusable("its next page is on another host")),
+                Next::Unknown(why) => return Err(unusable(why)),
             };
         }
         Err(unusable("its pages do not end"))

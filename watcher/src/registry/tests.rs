@@ -1,9 +1,11 @@
 //! The client against a registry that misbehaves on demand.
 
+mod absence;
 mod attach;
 mod auth;
 mod fake;
 mod legacy;
+mod paging;
 mod read;
 mod referrers;
 

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bundle::ImageReference;
-use store::{LockToken, Store};
+use store::{LockToken, Store, StoreError};
 use tokio::sync::OwnedMutexGuard;
+use tokio::task::JoinHandle;
 
 use crate::error::WorkError;
 
@@ -26,11 +27,16 @@ pub(super) struct DigestLocks {
     held: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
-/// Held until [`Held::release`], or until it is dropped (the work was given up): then it is given back in passing.
+/// Held until [`Held::release`], or until it is dropped because the work was given up.
 pub(super) struct Held {
+    token: Token,
+    _local: OwnedMutexGuard<()>,
+}
+
+/// The lock in the store. Dropped, it is given back in passing.
+struct Token {
     store: Arc<dyn Store>,
     token: Option<LockToken>,
-    _local: OwnedMutexGuard<()>,
 }
 
 impl DigestLocks {
@@ -40,8 +46,8 @@ impl DigestLocks {
         let local = self.local(&key).lock_owned().await;
         let asked = tokio::time::Instant::now();
         loop {
-            if let Some(token) = store.lock_digest(&key, LEASE_MS).await? {
-                return Ok(Held { store: Arc::clone(store), token: Some(token), _local: local });
+            if let Some(token) = ask(store, &key).await? {
+                return Ok(Held { token, _local: local });
             }
             if asked.elapsed() > PATIENCE {
                 return Err(WorkError::Locked { key });
@@ -58,27 +64,48 @@ impl DigestLocks {
     }
 }
 
+/// In a task of its own: if our caller is given up while the store answers, the lock that it gives is not lost until
+/// its lease ends, but dropped with the task's result.
+async fn ask(store: &Arc<dyn Store>, key: &str) -> Result<Option<Token>, WorkError> {
+    let (store, key) = (Arc::clone(store), key.to_owned());
+    let asked = tokio::spawn(async move {
+        let token = store.lock_digest(&key, LEASE_MS).await?;
+        Ok::<_, StoreError>(token.map(|token| Token { store, token: Some(token) }))
+    });
+    match asked.await {
+        Ok(answer) => Ok(answer?),
+        // The runtime is ending.
+        Err(_) => Ok(None),
+    }
+}
+
 impl Held {
-    /// Gives the lock back.
-    pub(super) async fn release(mut self) -> Result<(), WorkError> {
-        match self.token.take() {
-            Some(token) => Ok(self.store.unlock(token).await?),
-            None => Ok(()),
+    /// Gives the lock back. Once begun it is done, also if the caller is given up meanwhile.
+    pub(super) async fn release(mut self) {
+        if let Some(unlocking) = self.token.give_back() {
+            // An error says that the runtime is ending.
+            let _ = unlocking.await;
         }
     }
 }
 
-impl Drop for Held {
-    fn drop(&mut self) {
-        let Some(token) = self.token.take() else { return };
+impl Token {
+    /// Begins to unlock, unless that was begun before. Without a runtime the process is ending, and the lock's lease
+    /// ends soon after it.
+    fn give_back(&mut self) -> Option<JoinHandle<()>> {
+        let token = self.token.take()?;
         let store = Arc::clone(&self.store);
-        // Without a runtime the process is ending, and the lock's lease with it.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                if let Err(error) = store.unlock(token).await {
-                    tracing::warn!(%error, "the lock of a digest could not be given back");
-                }
-            });
-        }
+        let runtime = tokio::runtime::Handle::try_current().ok()?;
+        Some(runtime.spawn(async move {
+            if let Err(error) = store.unlock(token).await {
+                tracing::warn!(%error, "the lock of a digest could not be given back; its lease will end");
+            }
+        }))
+    }
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        self.give_back();
     }
 }

@@ -210,10 +210,8 @@ impl Worker {
         let image = &making.target.image;
         let lock = self.locks.acquire(&self.store, image).await?;
         let attached = self.push(making, material).await;
-        // The lock goes back whatever happened; if that fails, its lease ends by itself.
-        if let Err(error) = lock.release().await {
-            tracing::warn!(%error, "the lock of a digest could not be given back");
-        }
+        // The lock goes back whatever happened.
+        lock.release().await;
         let attached = attached?;
         crash_point(match making.format {
             Format::Bundle => "attached_bundle",

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::{LegacySignature, MAX_LAYERS, SIGNATURE_ANNOTATION};
+use super::{LegacySignature, MAX_LAYERS};
 use crate::digest::Digest;
 use crate::json::{self, go_string, raw_fields, write_array, write_object};
 use crate::oci::{Descriptor, Manifest, ManifestError, ManifestKind, media_type};
@@ -43,9 +43,11 @@ pub fn legacy_image(
         let found = manifest.media_type;
         return Err(ManifestError::Occupied { expected: "an image of signatures", found });
     }
+    // A copy that lacks our proof (the same key signed elsewhere without a log, or somebody stripped it) is not ours:
+    // ours goes beside it, and readers take whichever layer verifies.
     let ours = |other: &Descriptor| {
         other.digest == layer.digest
-            && other.annotations.get(SIGNATURE_ANNOTATION) == layer.annotations.get(SIGNATURE_ANNOTATION)
+            && layer.annotations.iter().all(|(name, value)| other.annotations.get(name) == Some(value))
     };
     let mut config = existing_config;
     // A config that is not the manifest's own says nothing about it.

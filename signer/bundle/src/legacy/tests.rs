@@ -65,6 +65,20 @@ fn a_second_signature_is_appended_and_the_same_one_is_not() {
 }
 
 #[test]
+fn a_copy_without_our_proof_is_no_reason_to_leave_the_proof_out() {
+    let stripped = signature("payload", "one");
+    let planted = legacy_image(None, None, &stripped).expect("an image");
+    let complete = stripped.clone().with_rekor_bundle(&rekor_bundle());
+    let image = legacy_image(Some(&planted.manifest), Some(&planted.config), &complete).expect("an image");
+    assert!(image.changed);
+    let manifest = Manifest::parse(&image.manifest, None).expect("a manifest");
+    assert_eq!(manifest.layers.len(), 2);
+    assert!(manifest.layers[1].annotations.contains_key("dev.sigstore.cosign/bundle"));
+    let again = legacy_image(Some(&image.manifest), Some(&image.config), &complete).expect("an image");
+    assert!(!again.changed);
+}
+
+#[test]
 fn layers_and_fields_of_others_stay_byte_for_byte() {
     let foreign = format!(r#"{{ "size":9, "x":[1,  2], "digest":"{}", "mediaType":"a/b" }}"#, Digest::of(b"foreign"));
     let config = r#"{"author":"somebody","rootfs":{"diff_ids":["sha256:00"],"type":"layers"}, "history": null}"#;

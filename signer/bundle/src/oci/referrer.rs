@@ -112,6 +112,10 @@ fn list_of(bytes: &[u8]) -> Result<Vec<Value>, ManifestError> {
     if json::misspelled(fields, &["manifests", "mediaType"]).is_some() {
         return Err(ManifestError::Ambiguous("a field in another spelling"));
     }
+    // Some other JSON, such as an error that comes with status 200, says nothing about referrers.
+    if !fields.contains_key("manifests") && fields.get("schemaVersion").and_then(Value::as_u64) != Some(2) {
+        return Err(ManifestError::Field("not an index of referrers"));
+    }
     // Where an image lives under the tag, it is not ours to overwrite.
     let found = fields.get("mediaType").and_then(Value::as_str).unwrap_or(media_type::IMAGE_INDEX);
     if !media_type::is_index(found) || fields.get("layers").is_some_and(|layers| !layers.is_null()) {

@@ -193,6 +193,10 @@ fn what_is_no_referrers_index_is_not_overwritten() {
     for bad in ["", "[]", r#"{"manifests":{}}"#, r#"{"Manifests":[]}"#, r#"{"manifests":[],"manifests":[]}"#] {
         assert!(referrers_index_with(Some(bad.as_bytes()), &ours).is_err(), "{bad}");
     }
+    // Nor is it an empty list.
+    for other in ["{}", r#"{"errors":[{"code":"UNAVAILABLE"}]}"#, r#"{"schemaVersion":1}"#] {
+        assert!(parse_referrers(other.as_bytes()).is_err(), "{other}");
+    }
     let full = index().replace(&descriptor("child"), &vec![descriptor("child"); 4096].join(","));
     assert!(matches!(referrers_index_with(Some(full.as_bytes()), &ours), Err(ManifestError::TooMany { .. })));
 }

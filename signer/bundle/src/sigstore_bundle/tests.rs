@@ -67,6 +67,20 @@ fn older_media_types_are_read_and_others_are_not() {
 }
 
 #[test]
+fn only_the_oldest_bundles_may_lack_an_inclusion_proof() {
+    let without = |media_type: &str| {
+        changed(|v| {
+            v["mediaType"] = media_type.into();
+            v["verificationMaterial"]["tlogEntries"][0].as_object_mut().unwrap().remove("inclusionProof");
+        })
+    };
+    assert!(without(VERSION_0_1).unwrap().entries[0].proof.is_none());
+    for media_type in [BUNDLE_MEDIA_TYPE, OLDER_MEDIA_TYPES[0], OLDER_MEDIA_TYPES[1]] {
+        assert!(matches!(without(media_type), Err(BundleError::NoInclusionProof)), "{media_type}");
+    }
+}
+
+#[test]
 fn a_certificate_chain_of_an_older_bundle_names_its_leaf() {
     let chain = |certificates: Value| {
         changed(|v| {

@@ -67,6 +67,37 @@ fn other_programs_timestamps_without_a_certificate_inside_are_read() {
     assert_eq!(verify(&response, &message, &trust).unwrap(), 1_753_473_184);
 }
 
+fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = content.len();
+    let head = if length < 0x80 { vec![tag, length as u8] } else { vec![tag, 0x82, (length >> 8) as u8, length as u8] };
+    [head, content.to_vec()].concat()
+}
+
+/// A response whose list of digest algorithms has so many members, in the order that is the worst for a sort.
+fn crowded(members: u16) -> Vec<u8> {
+    let algorithm = |n: u16| der(0x30, &der(0x06, &[0x2a, 0x80 | (n >> 7) as u8, n as u8 & 0x7f]));
+    let algorithms = der(0x31, &(0..members).rev().flat_map(algorithm).collect::<Vec<_>>());
+    let signed_data = der(0x30, &[vec![2, 1, 3], algorithms].concat());
+    let kind = der(0x06, &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 2]);
+    let token = der(0x30, &[kind, der(0xa0, &signed_data)].concat());
+    der(0x30, &[der(0x30, &[2, 1, 0]), token].concat())
+}
+
+#[test]
+fn a_crowded_or_deep_response_is_not_even_parsed() {
+    let trust = trusting(&[&Authority::new(20)]);
+    let error_of = |response: &[u8]| verify(response, b"signature", &trust).unwrap_err();
+    assert!(matches!(error_of(&crowded(64)), TimestampError::Unverified(_)));
+    assert!(matches!(error_of(&crowded(65)), TimestampError::Malformed));
+    // The same within an octet string, where the parser looks for what was stamped.
+    assert!(matches!(error_of(&der(0x30, &der(0x04, &crowded(65)))), TimestampError::Malformed));
+    let deep = (0..200).fold(Vec::new(), |inner, _| der(0x30, &inner));
+    assert!(matches!(error_of(&deep), TimestampError::Malformed));
+    for junk in [&[0x30][..], &[0x30, 0x80, 0, 0], &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff], &[0x30, 5, 0]] {
+        assert!(matches!(error_of(junk), TimestampError::Malformed), "{junk:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {

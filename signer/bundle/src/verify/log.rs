@@ -19,8 +19,8 @@ pub(super) fn verify_entry_of(entry: &LogEntry, log: &TrustedLog) -> Result<(), 
     let (kind, version) = kind_version(&entry.body).ok_or(EntryError::Field("kind"))?;
     if (&kind, &version) != (&entry.kind, &entry.version) {
         return Err(VerifyError::KindVersion {
-            claimed: format!("{} {}", entry.kind, entry.version),
-            body: format!("{kind} {version}"),
+            claimed: shortened(&entry.kind, &entry.version),
+            body: shortened(&kind, &version),
         });
     }
     if entry.set.is_none() && entry.proof.is_none() {
@@ -59,4 +59,9 @@ fn verify_proof(entry: &LogEntry, proof: &EntryProof, key: &LogKey) -> Result<()
     // Against the signed root, not against the one that the entry claims.
     inclusion.verify(&entry.leaf_hash(), &checkpoint.root())?;
     Ok(())
+}
+
+/// Repeats no more of an outsider's text than a line can hold.
+fn shortened(kind: &str, version: &str) -> String {
+    [kind, " ", version].iter().flat_map(|part| part.chars()).take(100).collect()
 }

@@ -173,6 +173,14 @@ fn a_set_is_needed_or_a_proof_and_what_is_there_must_verify() {
 }
 
 #[test]
+fn what_an_entry_calls_itself_moves_no_cursor_and_fills_no_page() {
+    let mut case = Case::new(TestLog::v1(10));
+    case.entry().kind = format!("\r\u{1b}[2Kverified {}", "x".repeat(100_000));
+    let error = case.verify().unwrap_err().to_string();
+    assert!(!error.contains(char::is_control) && error.len() < 500, "{error}");
+}
+
+#[test]
 fn an_entry_of_an_unknown_log_does_no_harm_beside_one_that_counts() {
     for mut case in both() {
         let stranger = TestLog::v1(50).log(&TestKey::p256(9).sign_statement(&image()), AT);

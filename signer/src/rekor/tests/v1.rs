@@ -124,6 +124,14 @@ async fn an_answer_under_another_key_is_refused_and_names_the_log() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_far_longer_than_an_entry_is_not_parsed() {
+    let log = FakeLog::start(1).await;
+    log.state().script.push_back(Scripted::status(201).body(format!("[{}0]", "0,".repeat(1 << 20))));
+    let error = write(&log, Format::Bundle).await.unwrap_err();
+    assert!(error.to_string().contains("larger than"), "{error}");
+}
+
+#[tokio::test]
 async fn a_bundle_waits_for_its_inclusion_proof() {
     let log = FakeLog::start(1).await;
     log.state().without_proof = 3;

@@ -203,6 +203,14 @@ async fn pushback_is_waited_out() {
 }
 
 #[tokio::test]
+async fn another_client_that_hung_up_does_not_cost_us_our_entry() {
+    let log = FakeLog::start(2).await;
+    log.state().script.push_back(Scripted::status(499).body("add entry: await: context canceled"));
+    write(&log, Format::Bundle).await.unwrap();
+    assert_eq!(log.writes(), 2);
+}
+
+#[tokio::test]
 async fn an_ed25519_key_is_refused_before_anything_is_sent() {
     let log = FakeLog::start(2).await;
     let key = file::load(ED25519.as_bytes(), None).unwrap();

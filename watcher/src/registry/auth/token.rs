@@ -9,7 +9,7 @@ use outbound::{Request, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
-use url::form_urlencoded::Serializer;
+use url::form_urlencoded::{Serializer, parse};
 
 use super::{Authenticator, Bearer, Scope};
 use crate::registry::RegistryError;
@@ -126,7 +126,8 @@ impl Authenticator {
             realm: realm.to_owned(),
             why,
         };
-        let Ok(url) = Url::parse(text) else { return Err(forbidden("(no URL)", "which is no URL")) };
+        let Ok(mut url) = Url::parse(text) else { return Err(forbidden("(no URL)", "which is no URL")) };
+        without_our_parameters(&mut url);
         let host = url.host_str().unwrap_or_default();
         let authority = match url.port() {
             Some(port) => format!("{host}:{port}"),
@@ -184,11 +185,28 @@ impl Realm {
     }
 }
 
-/// Ours, and what the challenge asks for besides, unless that is another repository: a registry does not choose
-/// which repositories our token opens.
+/// Drops what we say ourselves from a realm's own query; a token service may take the first of two.
+fn without_our_parameters(url: &mut Url) {
+    let Some(query) = url.query() else { return };
+    let is_ours = |pair: &&str| {
+        parse(pair.as_bytes()).any(|(name, _)| ["scope", "service"].iter().any(|ours| name.eq_ignore_ascii_case(ours)))
+    };
+    // The rest stays as it is written.
+    let rest: Vec<&str> = query.split('&').filter(|pair| !is_ours(pair)).collect();
+    let rest = Some(rest.join("&")).filter(|rest| !rest.is_empty());
+    url.set_query(rest.as_deref());
+}
+
+/// Ours, and what else the challenge wants done with this very repository: a registry does not choose what else
+/// our token opens.
 fn scopes(ours: &Scope, challenged: Option<&str>) -> Vec<String> {
-    let besides = challenged.unwrap_or_default().split(' ');
-    let besides = besides.filter(|scope| !scope.is_empty() && !scope.starts_with("repository:"));
+    let known: Vec<&str> = ours.access.as_str().split(',').collect();
+    let repository = ours.repository.to_string();
+    let besides = challenged.unwrap_or_default().split_whitespace().filter(|scope| {
+        scope.strip_prefix("repository:").and_then(|rest| rest.rsplit_once(':')).is_some_and(|(name, actions)| {
+            name == repository && actions.split(',').any(|action| !action.is_empty() && !known.contains(&action))
+        })
+    });
     std::iter::once(ours.to_string()).chain(besides.map(str::to_owned)).take(4).collect()
 }
 
@@ -216,7 +234,39 @@ mod tests {
         let all = |challenged| scopes(&ours, challenged);
         assert_eq!(all(None), ["repository:team/app:pull,push"]);
         assert_eq!(all(Some("repository:team/secret:pull repository:team/app:pull")), all(None));
-        assert_eq!(all(Some("aws")), ["repository:team/app:pull,push", "aws"]);
+        for other in [
+            "aws",
+            "registry:catalog:*",
+            "repository(plugin):team/secret:pull",
+            "repository(plugin):team/app:delete",
+            "x\trepository:team/secret:pull",
+            "repository:team/app:pull\u{b}repository:team/secret:pull\nrepository:*:*",
+            "repository:team/app/deeper:delete repository:team/secret:team/app:delete",
+            "repository:team/app: repository:team/app repository::delete",
+        ] {
+            assert_eq!(all(Some(other)), all(None), "{other:?}");
+        }
+        let more = all(Some("\trepository:team/app:pull,metadata_read\n"));
+        assert_eq!(more, ["repository:team/app:pull,push", "repository:team/app:pull,metadata_read"]);
+    }
+
+    #[test]
+    fn the_realms_own_query_chooses_neither_scope_nor_service() {
+        let registry = Registry::new(RegistryConfig::new("reg.example".parse().expect("a host"))).expect("a client");
+        let bearer = Bearer { realm: String::new(), service: Some("ours".to_owned()), scope: None };
+        let secret = "scope=repository:team/secret:pull";
+        for (query, kept) in [
+            (format!("?{secret}&x=%2F1&service=other&y"), "x=%2F1&y&"),
+            (format!("?s%63ope=a&Scope=b&SERVICE=c&{secret}"), ""),
+            ("?account=a+b".to_owned(), "account=a+b&"),
+            (String::new(), ""),
+        ] {
+            let realm = registry.auth.realm(&format!("https://reg.example/token{query}")).expect("its own host");
+            let get = realm.get(&bearer, &["ours".to_owned()]);
+            assert_eq!(get.url.query(), Some(&format!("{kept}service=ours&scope=ours")[..]), "{query}");
+            let post = realm.post(&bearer, &["ours".to_owned()], &SecretString::from("t"));
+            assert_eq!(post.url.query().unwrap_or_default(), kept.trim_end_matches('&'), "{query}");
+        }
     }
 
     /// `Ok(named)` or the refusal.

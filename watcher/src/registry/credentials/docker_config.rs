@@ -132,10 +132,16 @@ fn longest<'k>(keys: impl Iterator<Item = &'k String>, image: &str) -> Option<(u
 
 /// `host[/path]` of a key, which may be a URL as docker login wrote them; Docker Hub under one name.
 fn normalized(key: &str) -> String {
-    let bare = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
-    let bare = bare.trim_end_matches('/');
-    let bare = bare.strip_suffix("/v1").or_else(|| bare.strip_suffix("/v2")).unwrap_or(bare);
+    let url = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
+    let bare = url.unwrap_or(key);
     let (host, path) = bare.split_once('/').map_or((bare, ""), |(host, _)| (host, &bare[host.len()..]));
+    let path = match path {
+        // The registry's API, whose keys speak for the whole host.
+        "/v1/" | "/v2/" => "",
+        "/v1" | "/v2" if url.is_some() => "",
+        // A namespace may have that name too: `host/team/v2` speaks for no more than it says.
+        path => path.trim_end_matches('/'),
+    };
     let host = host.to_ascii_lowercase();
     match host.as_str() {
         "index.docker.io" | "registry-1.docker.io" => format!("docker.io{path}"),

@@ -79,6 +79,11 @@ async fn the_longest_key_that_is_a_prefix_of_the_repository_speaks_for_it() {
             "empty.example": {},
             "id.example": { "auth": pair("x:"), "identitytoken": "refresh" },
             "nul.example": { "auth": pair("n:5\0\0") },
+            "deep.example/team/v2": { "auth": pair("deep:6") },
+            "https://deep.example/other/v1/": { "auth": pair("deep:7") },
+            "named.example/v2": { "auth": pair("named:8") },
+            "slash.example/v1/": { "auth": pair("slash:9") },
+            "https://bare.example/v2": { "auth": pair("bare:10") },
         }, "HttpHeaders": { "User-Agent": "x" } })
         .to_string(),
     );
@@ -98,6 +103,15 @@ async fn the_longest_key_that_is_a_prefix_of_the_repository_speaks_for_it() {
         ("id.example", "a", "x identity refresh"),
         ("nul.example", "a", "n:5"),
         ("reg.example.evil.example", "team/app", "nothing"),
+        // Only directly after the host is it the API's path.
+        ("deep.example", "team/v2/app", "deep:6"),
+        ("deep.example", "team/app", "nothing"),
+        ("deep.example", "other/v1", "deep:7"),
+        ("deep.example", "other/app", "nothing"),
+        ("named.example", "v2/app", "named:8"),
+        ("named.example", "app", "nothing"),
+        ("slash.example", "app", "slash:9"),
+        ("bare.example", "app", "bare:10"),
     ] {
         let found = files.find(host, repository).await.expect("readable");
         assert_eq!(found, expected, "{host}/{repository}");

@@ -92,7 +92,12 @@ impl Store {
         let answered = interceptors.iter_mut().find_map(|f| f(asked, self));
         interceptors.append(&mut self.interceptors);
         self.interceptors = interceptors;
-        answered.unwrap_or_else(|| self.serve(asked))
+        answered.unwrap_or_else(|| {
+            let mut served = self.serve(asked);
+            let version = header::HeaderValue::from_static("registry/2.0");
+            served.headers_mut().insert("docker-distribution-api-version", version);
+            served
+        })
     }
 
     fn serve(&mut self, asked: &Asked) -> Response {

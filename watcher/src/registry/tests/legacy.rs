@@ -171,3 +171,25 @@ async fn signatures_of_one_payload_read_it_once() {
     let error = registry(&fake).legacy_signatures(&repository(), &image.digest).await.expect_err("junk");
     assert!(matches!(error, RegistryError::Manifest { .. }), "{error}");
 }
+
+#[tokio::test]
+async fn many_layers_of_one_large_payload_are_an_error_before_they_fill_the_memory() {
+    let payload = vec![b' '; PAYLOAD_MAX_BYTES];
+    let layer = LegacySignature::new(payload.clone(), b"x").layer();
+    for (count, refused) in [(PAYLOADS_MAX_BYTES / PAYLOAD_MAX_BYTES, false), (1000, true)] {
+        let (fake, image) = with_image().await;
+        let config = Descriptor::of(media_type::IMAGE_CONFIG, b"{}");
+        let manifest = serde_json::json!({
+            "schemaVersion": 2, "mediaType": media_type::IMAGE_MANIFEST, "config": config,
+            "layers": vec![&layer; count],
+        });
+        fake.store().put_blob(&payload);
+        fake.store().put_tag(&sig_tag(&image), media_type::IMAGE_MANIFEST, manifest.to_string().as_bytes());
+        match (registry(&fake).legacy_signatures(&repository(), &image.digest).await, refused) {
+            (Ok(found), false) => assert_eq!(found.len(), count),
+            (Err(RegistryError::TooMany { limit: PAYLOADS_MAX_BYTES, .. }), true) => {}
+            (other, _) => panic!("{count}: {:?}", other.map(|found| found.len())),
+        }
+        assert_eq!(fake.store().count(&Method::GET, "/blobs/"), 1);
+    }
+}

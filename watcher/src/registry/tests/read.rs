@@ -127,7 +127,8 @@ async fn a_next_page_on_another_host_is_an_error_and_not_the_end() {
     let (fake, image) = with_image().await;
     let body = r#"{"schemaVersion":2,"tags":["a"],"manifests":[]}"#;
     fake.store().intercept(move |_, _| {
-        Some(built(200, &[("link", "<http://evil.example/v2/>; rel=\"next\"")], body.as_bytes().to_vec()))
+        let headers = [("link", "<http://evil.example/v2/>; rel=\"next\""), ("content-type", media_type::IMAGE_INDEX)];
+        Some(built(200, &headers, body.as_bytes().to_vec()))
     });
     let registry = registry(&fake);
     let tags = registry.tags(&repository(), 100).await.expect_err("unknown rest");

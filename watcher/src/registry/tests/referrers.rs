@@ -43,8 +43,24 @@ async fn a_registry_with_the_api_is_asked_by_the_api() {
 #[tokio::test]
 async fn every_way_to_say_that_there_is_no_api_leads_to_the_tag() {
     let html: fn() -> axum::response::Response = || built(200, &[("content-type", "text/html")], b"<html>".to_vec());
-    let answers: [fn() -> axum::response::Response; 6] =
-        [|| empty(404), || empty(400), || empty(405), || empty(406), || empty(501), html];
+    // Other readers take only the exact type for the API's answer, so what they read is the tag.
+    fn typed(content_type: &str) -> axum::response::Response {
+        let body = br#"{"schemaVersion":2,"manifests":[]}"#.to_vec();
+        built(200, &[("content-type", content_type)], body)
+    }
+    let answers: [fn() -> axum::response::Response; 11] = [
+        || empty(404),
+        || empty(400),
+        || empty(405),
+        || empty(406),
+        || empty(501),
+        html,
+        || typed("application/json"),
+        || typed("application/vnd.docker.distribution.manifest.list.v2+json"),
+        || typed("application/vnd.oci.image.index.v1+json; charset=utf-8"),
+        || typed("Application/vnd.oci.image.index.v1+json"),
+        || built(200, &[], br#"{"schemaVersion":2,"manifests":[]}"#.to_vec()),
+    ];
     for answer in answers {
         let (fake, image) = with_image().await;
         fake.always(Method::GET, "/referrers/", answer);
@@ -55,6 +71,9 @@ async fn every_way_to_say_that_there_is_no_api_leads_to_the_tag() {
         write_fallback(&mut fake.store(), &image.digest, &[listed]);
         let found = registry(&fake).referrers(&repository(), &image.digest).await.expect("a list");
         assert_eq!((found.native, found.manifests), (false, vec![ours]));
+        let manifest = referrer_manifest(&image, b"{\"new\":1}", CREATED);
+        let attached = registry(&fake).attach_bundle(&repository(), &image, b"{\"new\":1}", &manifest).await;
+        assert!(attached.expect("attached").fallback_tag_written);
     }
 }
 
@@ -107,7 +126,7 @@ async fn referrers_are_read_page_by_page_and_a_failing_page_fails_them_all() {
         let (_, query) = asked.path.split_once("/referrers/")?;
         // On a later page 404 no longer means that there is no API.
         if query.contains("page=2") {
-            return Some(empty(404));
+            return Some(json(404, r#"{"errors":[{"code":"NAME_UNKNOWN"}]}"#));
         }
         let mut answer = index(&[]);
         answer.headers_mut().insert("link", "<?page=2>; rel=next".parse().expect("a header"));
@@ -188,4 +207,34 @@ async fn more_referrers_than_are_read_is_an_error_and_not_a_shorter_list() {
         // The first interceptor that answers has answered: start over for the next count.
         fake.store().clear_interceptors();
     }
+}
+
+#[tokio::test]
+async fn an_error_page_that_is_too_large_hides_no_bundle() {
+    for (status, transient) in [(500, true), (503, true), (429, true), (403, false)] {
+        for part in ["/blobs/", "/manifests/sha256:"] {
+            let (fake, image) = with_image().await;
+            fake.store().referrers_api = true;
+            attach(&mut fake.store(), &image, b"{}");
+            fake.always(Method::GET, part, move || built(status, &[], vec![b' '; MANIFEST_MAX_BYTES + 1]));
+            let error = registry(&fake).bundles(&repository(), &image.digest).await.expect_err("not read");
+            assert_eq!(error.is_transient(), transient, "{status} {part} {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn bundles_that_are_too_large_together_are_an_error() {
+    let (fake, image) = with_image().await;
+    fake.store().referrers_api = true;
+    let mut bundle = vec![b' '; BUNDLE_MAX_BYTES];
+    for number in 0..32 {
+        bundle[0] = number;
+        attach(&mut fake.store(), &image, &bundle);
+    }
+    let found = registry(&fake).bundles(&repository(), &image.digest).await.expect("they fit");
+    assert_eq!(found.len(), 32);
+    attach(&mut fake.store(), &image, b"{}");
+    let error = registry(&fake).bundles(&repository(), &image.digest).await.expect_err("one byte too many");
+    assert!(matches!(error, RegistryError::TooMany { limit: BUNDLES_MAX_BYTES, .. }), "{error}");
 }
