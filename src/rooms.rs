@@ -405,7 +405,12 @@ fn supported(
 }
 
 /// One rule that names a key twice, under two identities, would attach the same signature twice.
-fn one_name_per_key(config: &Config, rules: &[Rule], identities: &BTreeMap<String, Arc<Identity>>, problems: &mut Problems) {
+fn one_name_per_key(
+    config: &Config,
+    rules: &[Rule],
+    identities: &BTreeMap<String, Arc<Identity>>,
+    problems: &mut Problems,
+) {
     for (n, (rule, table)) in rules.iter().zip(&config.file.rule).enumerate() {
         let mut seen: BTreeMap<String, &str> = BTreeMap::new();
         for (name, identity) in rule.sign_with.iter().filter_map(|name| Some((name, identities.get(name)?))) {

@@ -30,8 +30,9 @@ impl Services {
         check_supported(algorithm, format, version, self.legacy_without_proof)
     }
 
-    /// What the finished material must prove by itself.
-    pub(crate) fn requirements(&self, format: Format) -> Requirements {
+    /// What finished material must prove by itself: what is published does, so no less is taken for it. Rekor v2's
+    /// proof does not fit into a legacy signature.
+    pub fn requirements(&self, format: Format) -> Requirements {
         let carried = match (&self.log, format) {
             (None, _) => false,
             (Some(_), Format::Bundle) => true,

@@ -6,7 +6,7 @@
 use bundle::legacy::LegacySignature;
 use bundle::oci::classify;
 use bundle::sigstore_bundle::Bundle;
-use bundle::verify::{Requirements, verify_bundle, verify_legacy};
+use bundle::verify::{verify_bundle, verify_legacy};
 use bundle::{Digest, Format, ImageReference, PublicKey, Tag, simple_signing};
 use signer::Services;
 use tokio::sync::OnceCell;
@@ -89,14 +89,14 @@ impl Wanted<'_> {
     fn bundle(&self, json: &[u8]) -> Option<Found> {
         let bundle = Bundle::parse(json).ok()?;
         let (digest, trust) = (&self.image.digest, &self.services.trust);
-        verify_bundle(&bundle, digest, self.key, trust, &self.requirements()).ok()?;
+        verify_bundle(&bundle, digest, self.key, trust, &self.services.requirements(self.format)).ok()?;
         let signature = self.key.low_s(bundle.content.signature()?).ok()?;
         Some(Found { signature, bundle: Some(Digest::of(json)) })
     }
 
     fn legacy(&self, signature: &LegacySignature) -> Option<Found> {
         let (digest, trust) = (&self.image.digest, &self.services.trust);
-        verify_legacy(signature, digest, self.key, trust, &self.requirements()).ok()?;
+        verify_legacy(signature, digest, self.key, trust, &self.services.requirements(self.format)).ok()?;
         // A signature that was copied from another repository names that one, and readers who compare refuse it.
         let claimed = simple_signing::parse(&signature.payload).ok()?.docker_reference;
         let ours = self.image.name.docker_reference();
@@ -105,17 +105,6 @@ impl Wanted<'_> {
             return None;
         }
         Some(Found { signature: self.key.low_s(&signature.signature().ok()?).ok()?, bundle: None })
-    }
-
-    /// What we publish ourselves proves this much, so no less is taken for it.
-    fn requirements(&self) -> Requirements {
-        let log = match (&self.services.log, self.format) {
-            (None, _) => false,
-            (Some(_), Format::Bundle) => true,
-            // Rekor v2's proof does not fit into a legacy signature.
-            (Some(log), Format::Legacy) => log.version() == 1,
-        };
-        Requirements { log, timestamp: !self.services.timestamp_authorities.is_empty() }
     }
 }
 

@@ -15,7 +15,7 @@ async fn everything(registry: &Registry, image: &Descriptor) -> [Result<bool, Re
         registry.manifest(&repository, digest).await.map(|found| found.is_some()),
         registry.manifest_by_tag(&repository, &v1).await.map(|found| found.is_some()),
         registry.has_manifest(&repository, digest).await,
-        registry.blob(&repository, digest, 10).await.map(|found| found.is_some()),
+        registry.blob(&repository, digest, 1000).await.map(|found| found.is_some()),
         registry.bundles(&repository, digest).await.map(|found| !found.is_empty()),
         registry.legacy_signatures(&repository, digest).await.map(|found| !found.is_empty()),
     ]
@@ -50,7 +50,8 @@ async fn a_bare_404_is_believed_where_the_registry_is_up() {
             assert!(!answer.expect("an answer"));
         }
         // One question each, but for the API and the tag of referrers.
-        assert_eq!(fake.store().count(&Method::GET, "/v2/") - fake.store().count(&Method::GET, "/v2/team"), 8);
+        let pings = fake.store().asked.iter().filter(|asked| asked.path == "/v2/").count();
+        assert_eq!(pings, 8);
     }
 }
 
