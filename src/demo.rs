@@ -170,7 +170,7 @@ async fn stay(clock: &Clock, steps: &mut Receiver<StepSeen>) {
         () = forever => {}
         _ = tokio::signal::ctrl_c() => {}
     }
-    say!("\nthe sandbox is gone, and with it its keys");
+    say!("\nthe sandbox is gone");
 }
 
 /// The time since the story began.

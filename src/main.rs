@@ -6,6 +6,7 @@ mod cli;
 mod commands;
 mod config;
 mod demo;
+mod ended;
 mod listen;
 mod logging;
 mod rooms;
@@ -20,6 +21,7 @@ use clap::Parser as _;
 use cli::{Cli, Command, ConfigCommand, KeyCommand, Role};
 use commands::{COULD_NOT_LOOK, USAGE};
 use config::{Config, Problems};
+use ended::Ended;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -33,11 +35,28 @@ fn main() -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            let code = if error.downcast_ref::<Problems>().is_some() { USAGE } else { COULD_NOT_LOOK };
-            say::complain(format_args!("sealwatch: {}", format!("{error:#}").trim_end()));
+            let code = match error.downcast_ref::<Ended>() {
+                Some(ended) => ended.code,
+                None if error.downcast_ref::<Problems>().is_some() => USAGE,
+                None => COULD_NOT_LOOK,
+            };
+            say::complain(format_args!("sealwatch: {}", whole(&error).trim_end()));
             ExitCode::from(code)
         }
     }
+}
+
+/// The error and its causes, each thing said once: some causes repeat what stands behind them.
+fn whole(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 async fn dispatch(cli: Cli) -> anyhow::Result<u8> {

@@ -463,7 +463,7 @@ pub(crate) async fn store_beside(config: &Config) -> anyhow::Result<Arc<dyn stor
 
 /// Reads a public key file.
 pub(crate) fn public_key(path: &Path) -> anyhow::Result<bundle::PublicKey> {
-    use anyhow::Context as _;
-    let pem = std::fs::read_to_string(path).with_context(|| format!("key file {}", path.display()))?;
-    bundle::PublicKey::from_pem(&pem).with_context(|| format!("key file {}: use the public key (PEM)", path.display()))
+    use crate::ended::OrUsage as _;
+    let pem = std::fs::read_to_string(path).or_usage(format!("key file {}", path.display()))?;
+    bundle::PublicKey::from_pem(&pem).or_usage(format!("key file {}: use the public key (PEM)", path.display()))
 }

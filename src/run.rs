@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -14,6 +13,7 @@ use watcher::{HookState, Metrics, Progress, WatcherConfig, Worker};
 use crate::admin::Admin;
 use crate::commands::CLEAN;
 use crate::config::Config;
+use crate::ended::OrUsage as _;
 use crate::{listen, rooms};
 
 /// How long a stop waits for work that is under way.
@@ -68,6 +68,7 @@ pub(crate) async fn run(config: &Config, roles: Roles) -> anyhow::Result<u8> {
     }
     tracing::info!("stopping: no new work is taken, what is under way is finished");
     running.stop().await;
+    tracing::info!("stopped");
     Ok(CLEAN)
 }
 
@@ -140,9 +141,9 @@ impl Running {
 }
 
 async fn bind(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("[server] {key} = \"{address}\" cannot be listened on; is another process there? choose another port")
-    })
+    TcpListener::bind(address).await.or_usage(format!(
+        "[server] {key} = \"{address}\" cannot be listened on; is another sealwatch running? else choose another port"
+    ))
 }
 
 /// The time, in Unix milliseconds.

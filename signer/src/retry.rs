@@ -67,7 +67,7 @@ impl Retry {
             let Some(delay) = self.delay(failed, error.retry_after(), random) else {
                 return Err(error);
             };
-            tracing::debug!(%error, attempt = failed, delay_ms = delay.as_millis() as u64, "asking again");
+            tracing::warn!(%error, attempt = failed, delay_ms = delay.as_millis() as u64, "no answer yet, asking again");
             tokio::time::sleep(delay).await;
         }
     }

@@ -19,9 +19,11 @@ pub(crate) fn check(file: &Path, file_only: bool) -> anyhow::Result<u8> {
     let (intake, worker) = match (intake, worker) {
         (Ok(intake), Ok(worker)) => (intake, worker),
         (intake, worker) => {
-            for problems in [intake.err(), worker.err()].into_iter().flatten() {
-                say::complain(format_args!("{}", problems.to_string().trim_end()));
+            let mut problems = config.problems();
+            for list in [intake.err(), worker.err()].into_iter().flatten() {
+                problems.merge(list);
             }
+            say::complain(format_args!("{}", problems.to_string().trim_end()));
             return Ok(USAGE);
         }
     };
@@ -54,10 +56,11 @@ pub(crate) fn check(file: &Path, file_only: bool) -> anyhow::Result<u8> {
             .as_ref()
             .map_or_else(|| "no log".to_owned(), |l| format!("{} (Rekor v{})", l.origin(), l.version()));
         say!(
-            "identity {name}: {} {}, logged in {log}, {} timestamp authorities",
+            "identity {name}: {} {}, logged in {log}, {} timestamp authorit{}",
             key.algorithm(),
             key.fingerprint(),
-            identity.services.timestamp_authorities.len()
+            identity.services.timestamp_authorities.len(),
+            if identity.services.timestamp_authorities.len() == 1 { "y" } else { "ies" }
         );
         if identity.services.log.as_ref().is_some_and(|l| l.origin() != "rekor.sigstore.dev") {
             say!(

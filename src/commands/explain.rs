@@ -1,7 +1,6 @@
 //! `explain`: why an image was signed or not, from the ledger's lines and the reasons that were recorded; and the
 //! exact commands that accept it.
 
-use anyhow::Context as _;
 use bundle::{Digest, ImageLocator, ImageReference};
 use serde_json::json;
 use store::{JobRow, LedgerRow, Skip, Store};
@@ -10,6 +9,7 @@ use watcher::WatcherConfig;
 use super::verify::{configured, resolve};
 use super::{CLEAN, FAILED, kit};
 use crate::config::Config;
+use crate::ended::OrUsage as _;
 use crate::{rooms, run, say};
 
 /// What is known of one image.
@@ -20,11 +20,13 @@ struct Known {
     skips: Vec<Skip>,
     /// Why no rule would sign it, asked of the rules as they are now.
     rule: Result<usize, String>,
+    /// The image was named by a tag, so the rule is known to match it.
+    by_tag: bool,
 }
 
 /// Explains one image; fails where it is not signed.
 pub(crate) async fn explain(config: &Config, image: &str, as_json: bool) -> anyhow::Result<u8> {
-    let locator: ImageLocator = image.parse().with_context(|| format!("{image:?} is not an image"))?;
+    let locator: ImageLocator = image.parse().or_usage(format!("{image:?} is not an image"))?;
     let room = rooms::worker(config, run::now_ms(), run::random()?)?;
     let store = rooms::store_beside(config).await?;
     let digest = resolve(configured(&room, &locator)?, &locator).await?;
@@ -71,23 +73,33 @@ async fn known(
             .map(|n| n + 1)
             .ok_or_else(|| format!("no rule matches {name}")),
     };
-    Ok(Known { job: store.job(&name.registry, &name.repository, &digest).await?, reference, ledger, skips, rule })
+    Ok(Known {
+        by_tag: locator.tag.is_some(),
+        job: store.job(&name.registry, &name.repository, &digest).await?,
+        reference,
+        ledger,
+        skips,
+        rule,
+    })
 }
 
 fn tell(room: &WatcherConfig, known: &Known) {
     say!("{}", known.reference);
     match &known.rule {
-        Ok(n) => say!("rule {n} speaks about it"),
+        Ok(n) if known.by_tag => say!("rule {n} speaks about it"),
+        Ok(n) => say!("rule {n} speaks about its repository"),
         Err(why) => say!("{why}: add a [[rule]] with this repository and tag"),
     }
     match &known.job {
         Some(job) => say!(
-            "job: {}, first seen {}, {} attempts{}",
+            "job: {}, first seen {}, {} attempt{}{}",
             job.state,
             time(job.first_seen_at),
             job.attempts,
+            if job.attempts == 1 { "" } else { "s" },
             job_detail(job)
         ),
+        None if !known.skips.is_empty() => say!("job: none; its pushes were skipped"),
         None => say!("job: none; no push of this digest was ever accepted (is the registry's webhook set?)"),
     }
     for skip in &known.skips {

@@ -5,25 +5,25 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
 use secrecy::SecretString;
 use signer::key::KeyBackend as _;
 
 use super::CLEAN;
+use crate::ended::{Ended, OrUsage as _};
 use crate::say;
 
 /// Makes a key pair in cosign's format, and overwrites nothing.
 pub(crate) fn create(prefix: &Path, password_file: Option<&Path>) -> anyhow::Result<u8> {
     let Some(password) = password(password_file)? else {
-        bail!(
-            "a password is needed to encrypt the key: give --password-file FILE or set COSIGN_PASSWORD (it may be empty)"
-        );
+        return Err(Ended::usage(
+            "a password is needed to encrypt the key: give --password-file FILE or set COSIGN_PASSWORD (it may be empty)",
+        ));
     };
     let pair = signer::key::file::generate(&password)?;
     let private = with_extension(prefix, "key");
     let public = with_extension(prefix, "pub");
     if public.exists() {
-        bail!("{} is already there: choose another --output-key-prefix", public.display());
+        return Err(Ended::usage(format!("{} is already there: choose another --output-key-prefix", public.display())));
     }
     write_new(&private, 0o600, &pair.private_pem)?;
     write_new(&public, 0o644, &pair.public_pem)?;
@@ -34,9 +34,9 @@ pub(crate) fn create(prefix: &Path, password_file: Option<&Path>) -> anyhow::Res
 
 /// Prints the public half as PEM.
 pub(crate) fn public(key: &Path, password_file: Option<&Path>) -> anyhow::Result<u8> {
-    let pem = std::fs::read(key).with_context(|| format!("key file {}", key.display()))?;
+    let pem = std::fs::read(key).or_usage(format!("key file {}", key.display()))?;
     let key = signer::key::file::load(&pem, password(password_file)?.as_ref())
-        .with_context(|| format!("key file {}", key.display()))?;
+        .or_usage(format!("key file {}", key.display()))?;
     say!("{}", key.public_key().pem().trim_end());
     Ok(CLEAN)
 }
@@ -54,7 +54,7 @@ fn write_new(path: &Path, mode: u32, text: &str) -> anyhow::Result<()> {
         .create_new(true)
         .mode(mode)
         .open(path)
-        .with_context(|| format!("{} cannot be made (an existing file is never overwritten)", path.display()))?;
+        .or_usage(format!("{} cannot be made (an existing file is never overwritten)", path.display()))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     Ok(())
@@ -63,7 +63,7 @@ fn write_new(path: &Path, mode: u32, text: &str) -> anyhow::Result<()> {
 fn password(file: Option<&Path>) -> anyhow::Result<Option<SecretString>> {
     match file {
         Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| format!("password file {}", path.display()))?;
+            let text = std::fs::read_to_string(path).or_usage(format!("password file {}", path.display()))?;
             Ok(Some(SecretString::from(text.trim_end_matches(['\n', '\r']).to_owned())))
         }
         None => Ok(std::env::var("COSIGN_PASSWORD").ok().map(SecretString::from)),

@@ -1,11 +1,11 @@
 //! `retry`: what was parked is sent again.
 
-use anyhow::Context as _;
 use bundle::ImageLocator;
 use store::ParkedFilter;
 
 use super::CLEAN;
 use crate::config::Config;
+use crate::ended::OrUsage as _;
 use crate::{rooms, say};
 
 /// Sends parked work again: all of it, or one image's.
@@ -13,7 +13,7 @@ pub(crate) async fn retry(config: &Config, image: Option<&str>) -> anyhow::Resul
     let filter = match image {
         None => ParkedFilter::default(),
         Some(text) => {
-            let image: ImageLocator = text.parse().with_context(|| format!("{text:?} is not an image"))?;
+            let image: ImageLocator = text.parse().or_usage(format!("{text:?} is not an image"))?;
             ParkedFilter {
                 registry: Some(image.name.registry),
                 repository: Some(image.name.repository),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use bundle::ImageLocator;
 use store::{JobClass, JobState, NewJob, StoreError};
 use watcher::{Metrics, Progress, PushStep, Step, Worker};
@@ -11,6 +11,7 @@ use watcher::{Metrics, Progress, PushStep, Step, Worker};
 use super::verify::{configured, resolve};
 use super::{CLEAN, FAILED};
 use crate::config::Config;
+use crate::ended::{Ended, OrUsage as _};
 use crate::{rooms, run, say};
 
 /// How long `sign` waits for another process.
@@ -18,18 +19,21 @@ const PATIENCE_SECONDS: u64 = 60;
 
 /// Signs one image, and says each step.
 pub(crate) async fn sign(config: &Config, image: &str) -> anyhow::Result<u8> {
-    let locator: ImageLocator = image.parse().with_context(|| format!("{image:?} is not an image"))?;
+    let locator: ImageLocator = image.parse().or_usage(format!("{image:?} is not an image"))?;
     let Some(tag) = locator.tag.clone() else {
-        bail!(
+        return Err(Ended::usage(format!(
             "{image}: name the image by a tag that a rule allows: a digest alone is not signed, because no rule can speak about it"
-        );
+        )));
     };
     let room = rooms::worker(config, run::now_ms(), run::random()?)?;
     let digest = resolve(configured(&room, &locator)?, &ImageLocator { digest: None, ..locator.clone() }).await?;
     if let Some(expected) = &locator.digest
         && *expected != digest
     {
-        bail!("{}:{tag} points to {digest}, not to {expected}: nothing was signed", locator.name);
+        return Err(Ended::no(format!(
+            "{}:{tag} points to {digest}, not to {expected}: nothing was signed",
+            locator.name
+        )));
     }
     let job = NewJob {
         registry: locator.name.registry.clone(),
@@ -61,7 +65,10 @@ pub(crate) async fn sign(config: &Config, image: &str) -> anyhow::Result<u8> {
             say!("{}", crate::demo::sentence(&seen.step));
             match seen.step {
                 PushStep::Acknowledged => ended = ended.or(Some(CLEAN)),
-                PushStep::Skipped { .. } | PushStep::Parked { .. } => ended = Some(FAILED),
+                PushStep::Skipped { .. } | PushStep::Parked { .. } => {
+                    say!("`sealwatch explain {image}` says why and what to do");
+                    ended = Some(FAILED);
+                }
                 PushStep::Delayed { error } => {
                     bail!("{error}; the job is kept and is tried again by `sealwatch up`, or by this command")
                 }

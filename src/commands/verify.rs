@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
 use bundle::sigstore_bundle::Bundle;
 use bundle::trust_root::TrustRoot;
 use bundle::verify::{Requirements, Verified, VerifyError, verify_bundle, verify_legacy};
@@ -13,6 +12,7 @@ use watcher::registry::{Auth, Registry, RegistryConfig};
 
 use super::{CLEAN, FAILED};
 use crate::cli::{FormatChoice, Verify};
+use crate::ended::{Ended, OrUsage as _};
 use crate::{rooms, say};
 
 /// One signature, judged.
@@ -25,17 +25,19 @@ struct Judged {
 
 /// Verifies, says what was found, and fails unless one signature is good.
 pub(crate) async fn verify(request: &Verify) -> anyhow::Result<u8> {
-    let image: ImageLocator = request.image.parse().with_context(|| format!("{:?} is not an image", request.image))?;
+    let image: ImageLocator = request.image.parse().or_usage(format!("{:?} is not an image", request.image))?;
     let key = rooms::public_key(&request.key)?;
     let trust = match &request.trusted_root {
         Some(file) => {
-            let bytes = std::fs::read(file).with_context(|| format!("trusted root {}", file.display()))?;
-            TrustRoot::parse(&bytes).with_context(|| format!("trusted root {}", file.display()))?
+            let bytes = std::fs::read(file).or_usage(format!("trusted root {}", file.display()))?;
+            TrustRoot::parse(&bytes).or_usage(format!("trusted root {}", file.display()))?
         }
         None if request.insecure_ignore_tlog && !request.use_signed_timestamps => TrustRoot::empty(),
-        None => bail!(
-            "--trusted-root FILE is needed to check the log (`sealwatch kit` writes one); or say --insecure-ignore-tlog"
-        ),
+        None => {
+            return Err(Ended::usage(
+                "--trusted-root FILE is needed to check the log (`sealwatch kit` writes one); or say --insecure-ignore-tlog",
+            ));
+        }
     };
     let registry = registry(request, &image)?;
     let digest = resolve(&registry, &image).await?;
@@ -50,7 +52,7 @@ fn registry(request: &Verify, image: &ImageLocator) -> anyhow::Result<Registry> 
         None => Auth::Anonymous,
     };
     let ca_pem = match &request.ca_file {
-        Some(path) => Some(std::fs::read(path).with_context(|| format!("--ca-file {}", path.display()))?),
+        Some(path) => Some(std::fs::read(path).or_usage(format!("--ca-file {}", path.display()))?),
         None => None,
     };
     let config = RegistryConfig {
@@ -84,7 +86,7 @@ pub(crate) async fn resolve(registry: &Registry, image: &ImageLocator) -> anyhow
     };
     match registry.resolve(&image.name.repository, &tag).await? {
         Some(digest) => Ok(digest),
-        None => bail!("{}:{tag} is not in the registry", image.name),
+        None => Err(Ended::no(format!("{}:{tag} is not in the registry", image.name))),
     }
 }
 
@@ -204,8 +206,7 @@ pub(crate) fn configured<'a>(
     image: &ImageLocator,
 ) -> anyhow::Result<&'a Arc<Registry>> {
     let host = &image.name.registry;
-    config
-        .registries
-        .get(host)
-        .with_context(|| format!("{host} is not a registry of the configuration: add [registry.\"{host}\"]"))
+    config.registries.get(host).ok_or_else(|| {
+        Ended::usage(format!("{host} is not a registry of the configuration: add [registry.\"{host}\"]"))
+    })
 }

@@ -35,6 +35,16 @@ impl Problems {
         self.list.push(Problem { line, what: what.into(), fix: fix.into() });
     }
 
+    /// Takes over what another list of the same file has, in the file's order and each thing once.
+    pub(crate) fn merge(&mut self, other: Problems) {
+        for problem in other.list {
+            if !self.list.contains(&problem) {
+                self.list.push(problem);
+            }
+        }
+        self.list.sort_by_key(|problem| problem.line);
+    }
+
     /// Whether nothing is wrong so far.
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()

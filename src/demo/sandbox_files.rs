@@ -1,5 +1,6 @@
 //! What the demo writes to disk: a key, the sandbox's trust material, a secret, and a configuration that names them.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -17,16 +18,24 @@ pub(super) struct SandboxFiles {
     /// What the registry presents to us.
     pub(super) authorization: String,
     dir: PathBuf,
+    /// The folder was asked for, and stays.
+    keep: bool,
 }
 
 impl SandboxFiles {
     /// Writes them into a folder, a new temporary one by default.
     pub(super) fn write(world: &World, dir: Option<PathBuf>) -> anyhow::Result<Self> {
+        let keep = dir.is_some();
         let dir = match dir {
             Some(dir) => dir,
             None => std::env::temp_dir().join(format!("sealwatch-demo-{:016x}", run::random()?)),
         };
-        std::fs::create_dir_all(&dir).with_context(|| format!("the folder {}", dir.display()))?;
+        // A private key will be in it.
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&dir)
+            .with_context(|| format!("the folder {}", dir.display()))?;
         let pair = signer::key::file::generate(&SecretString::from("sandbox"))?;
         let secret = format!("{:016x}{:016x}", run::random()?, run::random()?);
         let put = |name: &str, text: &str| {
@@ -43,6 +52,7 @@ impl SandboxFiles {
             kit: dir.join("kit"),
             authorization: format!("Bearer {secret}"),
             dir,
+            keep,
         })
     }
 
@@ -52,7 +62,8 @@ impl SandboxFiles {
         say!("\nThe sandbox stays up until Ctrl-C. Push an image of your own, and watch it being signed:");
         say!("  skopeo copy --dest-tls-verify=false docker://docker.io/library/alpine:3 docker://{host}/team/mine:v1");
         say!("  crane copy --insecure alpine:3 {host}/team/mine:v1");
-        say!("verify it with cosign 3 (2.6.3 and later take the same line), or with sealwatch:");
+        say!("verify it, the bundle and then the .sig, with cosign 3 (2.6.3 and later take the first line), or with");
+        say!("sealwatch, which refuses the .sig without --insecure-ignore-tlog: a v2 log leaves it no proof:");
         say!(
             "  cosign verify --key {kit}/release.pub --trusted-root {kit}/release.trusted_root.json --use-signed-timestamps --allow-http-registry {host}/team/mine:v1"
         );
@@ -63,6 +74,16 @@ impl SandboxFiles {
             "  sealwatch verify --key {kit}/release.pub --trusted-root {kit}/release.trusted_root.json --plain-http {host}/team/mine:v1"
         );
         say!("or read what was made: {}", self.dir.display());
+    }
+}
+
+impl Drop for SandboxFiles {
+    /// A temporary folder goes with the demo.
+    fn drop(&mut self) {
+        if !self.keep {
+            // What cannot be removed is in the system's temporary folder and harmless.
+            let _ = std::fs::remove_dir_all(&self.dir);
+        }
     }
 }
 
