@@ -11,7 +11,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus::{IntGaugeVec, Opts, Registry, TextEncoder};
 use store::Store;
-use watcher::Metrics;
 
 /// How long `/readyz` waits for the store.
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
@@ -22,17 +21,16 @@ pub(crate) struct Admin {
     registry: Registry,
     store: Arc<dyn Store>,
     stopping: Arc<AtomicBool>,
-    room: Metrics,
 }
 
 impl Admin {
     /// Serves these metrics; ready while the store answers.
-    pub(crate) fn new(registry: Registry, store: Arc<dyn Store>, room: Metrics) -> anyhow::Result<Self> {
+    pub(crate) fn new(registry: Registry, store: Arc<dyn Store>) -> anyhow::Result<Self> {
         let version =
             IntGaugeVec::new(Opts::new("sealwatch_build_info", "Always 1; the version is a label"), &["version"])?;
         version.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         registry.register(Box::new(version))?;
-        Ok(Self { registry, store, stopping: Arc::default(), room })
+        Ok(Self { registry, store, stopping: Arc::default() })
     }
 
     /// From here on `/readyz` says no, so that no new work is sent while we drain.
@@ -54,8 +52,8 @@ async fn ready(State(admin): State<Admin>) -> Response {
     if admin.stopping.load(Ordering::Relaxed) {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
     }
-    match tokio::time::timeout(STORE_PATIENCE, admin.store.counts()).await {
-        Ok(Ok(_)) => "ok\n".into_response(),
+    match tokio::time::timeout(STORE_PATIENCE, admin.store.ping()).await {
+        Ok(Ok(())) => "ok\n".into_response(),
         Ok(Err(error)) => {
             (StatusCode::SERVICE_UNAVAILABLE, format!("the store does not answer: {error}\n")).into_response()
         }
@@ -64,9 +62,6 @@ async fn ready(State(admin): State<Admin>) -> Response {
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
-    if let Ok(Ok(counts)) = tokio::time::timeout(STORE_PATIENCE, admin.store.counts()).await {
-        admin.room.record_counts(&counts);
-    }
     match TextEncoder::new().encode_to_string(&admin.registry.gather()) {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),

@@ -48,7 +48,7 @@ pub(crate) async fn demo(exit: bool, referrers_api: bool, dir: Option<PathBuf>) 
     }));
     clock.tell("up", format_args!("sealwatch takes webhooks at http://{hooks}/hooks/sandbox"));
     // The same rooms once more, for looking at the result as an outsider would: with the registry and the public key.
-    let outsider = rooms::worker(&config, run::now_ms(), run::random()?)?;
+    let outsider = rooms::worker(&config, run::now_ms())?;
     kit::write(&outsider, &files.kit)?;
 
     let mut steps = running.progress.watch();

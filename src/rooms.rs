@@ -60,11 +60,11 @@ pub(crate) fn intake(config: &Config) -> Result<WatcherConfig, Problems> {
     }
 }
 
-/// What the process that signs needs. `random` settles the choice of ANY in signing configs.
-pub(crate) fn worker(config: &Config, now_ms: i64, random: u64) -> Result<WatcherConfig, Problems> {
+/// What the process that signs needs.
+pub(crate) fn worker(config: &Config, now_ms: i64) -> Result<WatcherConfig, Problems> {
     let mut problems = config.problems();
     let registries = registries(config, &mut problems);
-    let sigstores = sigstores(config, now_ms, random, &mut problems);
+    let sigstores = sigstores(config, now_ms, &mut problems);
     let identities = identities(config, &sigstores, &mut problems);
     let rules = rules(config);
     supported(config, &rules, &identities, &sigstores, &mut problems);
@@ -248,10 +248,10 @@ fn registry_auth(
     }
 }
 
-fn sigstores(config: &Config, now_ms: i64, random: u64, problems: &mut Problems) -> BTreeMap<String, Sigstore> {
+fn sigstores(config: &Config, now_ms: i64, problems: &mut Problems) -> BTreeMap<String, Sigstore> {
     let mut all = BTreeMap::new();
     for (name, table) in &config.file.sigstore {
-        if let Some(built) = trust::sigstore(config, name, table, now_ms, random, problems) {
+        if let Some(built) = trust::sigstore(config, name, table, now_ms, problems) {
             all.insert(name.clone(), built);
         }
     }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use store::{Purged, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -18,6 +19,8 @@ use crate::{listen, rooms};
 
 /// How long a stop waits for work that is under way.
 const DRAIN: Duration = Duration::from_secs(30);
+/// How often the store is rid of what is old.
+const FORGET_EVERY: Duration = Duration::from_secs(86_400);
 
 /// Which roles this process plays.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -75,7 +78,7 @@ pub(crate) async fn run(config: &Config, roles: Roles) -> anyhow::Result<u8> {
 /// Starts the roles. Everything that can be wrong with the configuration is said before anything listens.
 pub(crate) async fn start(config: &Config, roles: Roles) -> anyhow::Result<Running> {
     let intake = if roles.intake { rooms::intake(config)? } else { WatcherConfig::default() };
-    let work = if roles.worker { Some(rooms::worker(config, now_ms(), random()?)?) } else { None };
+    let work = if roles.worker { Some(rooms::worker(config, now_ms())?) } else { None };
     let listeners = rooms::listeners(config)?;
     let hooks = if roles.intake { Some(bind("hooks", listeners.hooks).await?) } else { None };
     let metrics_listener = bind("metrics", listeners.metrics).await?;
@@ -85,7 +88,7 @@ pub(crate) async fn start(config: &Config, roles: Roles) -> anyhow::Result<Runni
     #[cfg(target_os = "linux")]
     exposition.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
     let metrics = Metrics::new(&exposition)?;
-    let admin = Admin::new(exposition, store.clone(), metrics.clone())?;
+    let admin = Admin::new(exposition, store.clone())?;
     let progress = Progress::new();
     let (stop, stopped) = watch::channel(false);
     let mut tasks = Vec::new();
@@ -104,7 +107,8 @@ pub(crate) async fn start(config: &Config, roles: Roles) -> anyhow::Result<Runni
     }
     if let Some(room) = work {
         let worker = Arc::new(Worker::new(room, store.clone(), events, metrics, progress.clone(), wake));
-        tasks.push(tokio::spawn(worker.run(stopped)));
+        tasks.push(tokio::spawn(worker.run(stopped.clone())));
+        tasks.push(tokio::spawn(forget(store.clone(), *config.file.store.keep_days.get_ref(), stopped)));
     }
     Ok(Running {
         hooks: hooks_address,
@@ -136,6 +140,29 @@ impl Running {
         }
         for listener in self.listeners {
             listener.abort();
+        }
+    }
+}
+
+/// Once a day forgets what has served its purpose: finished jobs, skips, dead letters; never the ledger.
+async fn forget(store: Arc<dyn Store>, keep_days: u32, mut stopped: watch::Receiver<bool>) {
+    loop {
+        let before = now_ms() - i64::from(keep_days) * 86_400_000;
+        match store.purge(before).await {
+            Ok(purged) if purged != Purged::default() => {
+                tracing::info!(
+                    jobs = purged.jobs,
+                    skips = purged.skips,
+                    dead_letters = purged.dead_letters,
+                    "forgot what is old"
+                );
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "what is old could not be forgotten"),
+        }
+        tokio::select! {
+            _ = stopped.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(FORGET_EVERY) => {}
         }
     }
 }

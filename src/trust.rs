@@ -40,13 +40,15 @@ pub(crate) struct ChosenLog {
     pub(crate) key: LogKey,
 }
 
-/// Reads `[sigstore.NAME]` and the `[log]` tables that complete it. `random` settles the choice of ANY.
+/// Reads `[sigstore.NAME]` and the `[log]` tables that complete it.
+///
+/// The choice of ANY is drawn from the signing config's own bytes: every process, and the same one after a crash,
+/// chooses the same log, so that an upload whose answer was lost is repeated where it was made.
 pub(crate) fn sigstore(
     config: &Config,
     name: &str,
     table: &Spanned<SigstoreTable>,
     now_ms: i64,
-    random: u64,
     problems: &mut Problems,
 ) -> Option<Sigstore> {
     let label = format!("[sigstore.{name}]");
@@ -77,9 +79,10 @@ pub(crate) fn sigstore(
         Some(path) => Some(file_bytes(&label, "ca_file", path.get_ref(), path.span(), problems)?),
         None => None,
     };
-    let signing = match &table.get_ref().signing_config {
-        Some(file) => Some(
-            SigningConfig::parse(&material(&label, "signing_config", file, problems)?)
+    let (signing, draw) = match &table.get_ref().signing_config {
+        Some(file) => {
+            let bytes = material(&label, "signing_config", file, problems)?;
+            let parsed = SigningConfig::parse(&bytes)
                 .map_err(|error| {
                     problems.note(
                         file.span(),
@@ -87,15 +90,16 @@ pub(crate) fn sigstore(
                         "use a signing_config.json as `cosign signing-config create` writes it",
                     )
                 })
-                .ok()?,
-        ),
-        None => None,
+                .ok()?;
+            (Some(parsed), draw(&bytes))
+        }
+        None => (None, 0),
     };
     let mut log = None;
     let mut timestamp_authorities = Vec::new();
     if let (Some(signing), Some(file)) = (&signing, &table.get_ref().signing_config) {
         let services = signing
-            .rekor_services(now_ms, random)
+            .rekor_services(now_ms, draw)
             .map_err(|error| {
                 problems.note(
                     file.span(),
@@ -108,7 +112,7 @@ pub(crate) fn sigstore(
             log = Some(log_of_service(config, &label, file, &service.url, service.version, &trust, problems)?);
         }
         let stamps = signing
-            .tsa_services(now_ms, random)
+            .tsa_services(now_ms, draw)
             .map_err(|error| {
                 problems.note(
                     file.span(),
@@ -139,6 +143,12 @@ pub(crate) fn sigstore(
         log = log_of_tables(config, &label, table, &trust, problems)?;
     }
     Some(Sigstore { trust: Arc::new(trust), log, timestamp_authorities, ca_pem })
+}
+
+/// A number that depends on nothing but the bytes.
+fn draw(bytes: &[u8]) -> u64 {
+    let digest = bundle::Digest::of(bytes);
+    digest.as_bytes().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 /// A validity that has begun and does not end. Stock verifiers refuse a log whose validity has no start.

@@ -15,7 +15,7 @@ pub(crate) fn check(file: &Path, file_only: bool) -> anyhow::Result<u8> {
     }
     // Both halves are checked, so that one run shows every mistake.
     let intake = rooms::intake(&config);
-    let worker = rooms::worker(&config, run::now_ms(), run::random()?);
+    let worker = rooms::worker(&config, run::now_ms());
     let (intake, worker) = match (intake, worker) {
         (Ok(intake), Ok(worker)) => (intake, worker),
         (intake, worker) => {

@@ -27,7 +27,7 @@ struct Known {
 /// Explains one image; fails where it is not signed.
 pub(crate) async fn explain(config: &Config, image: &str, as_json: bool) -> anyhow::Result<u8> {
     let locator: ImageLocator = image.parse().or_usage(format!("{image:?} is not an image"))?;
-    let room = rooms::worker(config, run::now_ms(), run::random()?)?;
+    let room = rooms::worker(config, run::now_ms())?;
     let store = rooms::store_beside(config).await?;
     let digest = resolve(configured(&room, &locator)?, &locator).await?;
     let known = known(&room, store.as_ref(), &locator, digest).await?;

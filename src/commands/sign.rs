@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use bundle::ImageLocator;
-use store::{JobClass, JobState, NewJob, StoreError};
+use store::{JobClass, JobState, NewJob, Store, StoreError};
 use watcher::{Metrics, Progress, PushStep, Step, Worker};
 
 use super::verify::{configured, resolve};
@@ -25,7 +25,7 @@ pub(crate) async fn sign(config: &Config, image: &str) -> anyhow::Result<u8> {
             "{image}: name the image by a tag that a rule allows: a digest alone is not signed, because no rule can speak about it"
         )));
     };
-    let room = rooms::worker(config, run::now_ms(), run::random()?)?;
+    let room = rooms::worker(config, run::now_ms())?;
     let digest = resolve(configured(&room, &locator)?, &ImageLocator { digest: None, ..locator.clone() }).await?;
     if let Some(expected) = &locator.digest
         && *expected != digest
@@ -49,14 +49,14 @@ pub(crate) async fn sign(config: &Config, image: &str) -> anyhow::Result<u8> {
         }
         Err(error) => return Err(error),
     };
-    store.enqueue_job(&job).await?;
+    let id = store.enqueue_job(&job).await?;
     let progress = Progress::new();
     let mut steps = progress.watch();
     let wake = Arc::new(tokio::sync::Notify::new());
     let events = Arc::new(watcher::intake::StoreIntake::new(store.clone(), wake.clone()));
     let worker = Worker::new(room, store.clone(), events, Metrics::new(&prometheus::Registry::new())?, progress, wake);
     loop {
-        let step = worker.step().await?;
+        let step = worker.step_on(id).await?;
         let mut ended = None;
         while let Ok(seen) = steps.try_recv() {
             if seen.digest != Some(digest) {
@@ -79,7 +79,7 @@ pub(crate) async fn sign(config: &Config, image: &str) -> anyhow::Result<u8> {
             return Ok(code);
         }
         if step == Step::Idle {
-            bail!("another process works on {}@{digest}: `sealwatch explain {image}` shows it", locator.name);
+            return watch(store.as_ref(), &job, image).await;
         }
     }
 }
@@ -88,6 +88,11 @@ pub(crate) async fn sign(config: &Config, image: &str) -> anyhow::Result<u8> {
 async fn beside(config: &Config, job: &NewJob, image: &str) -> anyhow::Result<u8> {
     let store = rooms::store_beside(config).await?;
     store.enqueue_job(job).await?;
+    watch(store.as_ref(), job, image).await
+}
+
+/// Waits while another process works on the job.
+async fn watch(store: &dyn Store, job: &NewJob, image: &str) -> anyhow::Result<u8> {
     say!("handed to the sealwatch that runs with this store");
     for _ in 0..PATIENCE_SECONDS * 10 {
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -121,6 +121,9 @@ fn servers(file: &File, problems: &mut Problems) {
 }
 
 fn urls(file: &File, problems: &mut Problems) {
+    if !(1..=3650).contains(file.store.keep_days.get_ref()) {
+        problems.note(file.store.keep_days.span(), "[store] keep_days is out of range", "choose 1 to 3650");
+    }
     let store = &file.store.url;
     let known = ["sqlite:", "postgres://", "postgresql://"];
     if !known.iter().any(|scheme| store.get_ref().starts_with(scheme)) {

@@ -39,12 +39,19 @@ pub(crate) struct File {
 pub(crate) struct StoreTable {
     #[serde(default = "default_store")]
     pub(crate) url: Spanned<String>,
+    /// How long finished jobs, skips and dead letters are kept. The ledger is kept for ever.
+    #[serde(default = "default_keep_days")]
+    pub(crate) keep_days: Spanned<u32>,
 }
 
 impl Default for StoreTable {
     fn default() -> Self {
-        Self { url: default_store() }
+        Self { url: default_store(), keep_days: default_keep_days() }
     }
+}
+
+fn default_keep_days() -> Spanned<u32> {
+    Spanned::new(0..0, 90)
 }
 
 fn default_store() -> Spanned<String> {

@@ -158,7 +158,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             concurrency: 8,
-            max_attempts: 12,
+            // About a day at the longest delay: an outage overnight is no reason to wake a person.
+            max_attempts: 300,
             first_delay: Duration::from_secs(1),
             longest_delay: Duration::from_secs(300),
             lease: Duration::from_secs(60),

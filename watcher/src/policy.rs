@@ -80,8 +80,6 @@ pub enum SkipReason {
     ContainsItself,
     /// More children than are signed one by one.
     TooManyChildren,
-    /// The registry is not in the configuration.
-    RegistryNotConfigured,
 }
 
 impl SkipReason {
@@ -100,7 +98,6 @@ impl SkipReason {
             Self::DigestMismatch => "digest_mismatch",
             Self::ContainsItself => "contains_itself",
             Self::TooManyChildren => "too_many_children",
-            Self::RegistryNotConfigured => "registry_not_configured",
         }
     }
 }

@@ -132,6 +132,11 @@ fn admit(name: &str, source: &Source, parsed: Parsed, now: i64) -> (Vec<NewEvent
     let mut seen = std::collections::BTreeSet::new();
     for push in pushes {
         if push.unverified_hosts.iter().any(|host| !may_speak_for(source, host)) {
+            // A push that is lost for want of an alias must not be silent.
+            tracing::warn!(
+                source.name = name, registry.host = %source.registry,
+                "an event names another host than the source's registry and was dropped: is it one of its host_aliases?"
+            );
             ignored.add(Ignored::ForeignHost);
         } else if !source.repositories.is_empty()
             && !source.repositories.iter().any(|glob| glob.matches(push.repository.as_str()))

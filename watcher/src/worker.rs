@@ -206,6 +206,17 @@ impl Worker {
         }
     }
 
+    /// Works on one job and on nothing else, if it is due and nobody holds it.
+    pub async fn step_on(&self, job_id: i64) -> Result<Step, WorkError> {
+        match self.store.lease_this_job(job_id, self.lease_ms()).await? {
+            None => Ok(Step::Idle),
+            Some(job) => {
+                self.handle_job(&job).await;
+                Ok(Step::Job)
+            }
+        }
+    }
+
     async fn take(&self) -> Result<Option<Taken>, WorkError> {
         let jobs_first = self.jobs_first.fetch_xor(true, Ordering::Relaxed);
         if jobs_first && let Some(job) = self.take_job().await? {

@@ -80,8 +80,13 @@ impl Registry {
     ) -> Result<Option<bool>, RegistryError> {
         for delay in LISTING_DELAYS {
             tokio::time::sleep(self.patience * delay).await;
-            let Some(list) = self.native_referrers(repository, subject, Access::Push).await? else {
-                return Ok(None);
+            let list = match self.native_referrers(repository, subject, Access::Push).await {
+                Ok(Some(list)) => list,
+                Ok(None) => return Ok(None),
+                // It has a list, longer than we read. Whoever may push can make it so, and must not keep an image
+                // from being signed by it: the manifest was taken, and names its subject.
+                Err(RegistryError::TooMany { .. }) => return Ok(Some(true)),
+                Err(error) => return Err(error),
             };
             if list.iter().any(|listed| listed.digest == *referrer) {
                 return Ok(Some(true));

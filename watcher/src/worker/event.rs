@@ -58,16 +58,8 @@ impl Worker {
         let (asked, now) = (Instant::now(), clock::now_ms());
         let event = &leased.event;
         let Some(registry) = self.registry(&event.registry) else {
-            let skip = Skip {
-                registry: event.registry.clone(),
-                repository: event.repository.clone(),
-                tag: event.tag.clone(),
-                digest: event.digest,
-                reason: SkipReason::RegistryNotConfigured.as_str().to_owned(),
-                detail: format!("add [registry.\"{}\"] to the configuration", event.registry),
-                at: now,
-            };
-            return Ok(Resolved::Done { jobs: Vec::new(), skips: vec![skip] });
+            // Parked and not forgotten: another worker's file, or a later one, may name it.
+            return Err(WorkError::UnknownRegistry { host: event.registry.to_string() });
         };
         let resolver =
             Resolver { registry, store: &*self.store, rules: &self.rules, limits: &self.limits, sweeps: &self.sweeps };
@@ -141,7 +133,6 @@ fn code(reason: &str) -> Option<&'static str> {
         SkipReason::Superseded,
         SkipReason::Untagged,
         SkipReason::OwnArtifact,
-        SkipReason::RegistryNotConfigured,
     ]
     .into_iter()
     .map(SkipReason::as_str)

@@ -1,6 +1,7 @@
 //! One job: leased, kept alive while it is worked on, and brought to its outcome.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bundle::oci::classify::NotSigned;
 use bundle::oci::{Manifest, ManifestError};
@@ -14,14 +15,21 @@ use crate::progress::PushStep;
 use crate::registry::RegistryError;
 
 /// Heartbeats in one lease.
-const BEATS_PER_LEASE: u32 = 4;
+const BEATS_PER_LEASE: u32 = 6;
+/// One job may take so long, however slowly a registry drips: others wait for its place.
+const JOB_DEADLINE: Duration = Duration::from_secs(600);
 
 impl Worker {
     /// Works on a job while its lease is ours, and records what came of it.
     pub(super) async fn handle_job(&self, job: &LeasedJob) {
         let worked = tokio::select! {
-            worked = self.work(job) => worked,
+            // A lost lease ends the work before it takes another step.
+            biased;
             lost = self.keep_lease(job) => Err(lost),
+            worked = tokio::time::timeout(JOB_DEADLINE, self.work(job)) => match worked {
+                Ok(worked) => worked,
+                Err(_) => Err(WorkError::TimedOut { seconds: JOB_DEADLINE.as_secs() }),
+            },
         };
         let recorded = match &worked {
             Ok(outcome) => self.finish(job, outcome).await,
@@ -79,15 +87,23 @@ impl Worker {
         self.progress.tell(&name_of(job), job.tag.as_ref(), Some(&job.digest), step);
     }
 
-    /// Renews the lease until it is lost. A store that cannot be asked is waited for: the lease itself decides.
+    /// Renews the lease until it is lost. A store that cannot be asked is waited for, but never for longer than the
+    /// lease itself: after that another worker may hold the job, whatever our store would say.
     async fn keep_lease(&self, job: &LeasedJob) -> WorkError {
         let beat = self.limits.lease / BEATS_PER_LEASE;
+        let mut renewed = tokio::time::Instant::now();
         loop {
             tokio::time::sleep(beat).await;
-            match self.store.heartbeat_job(job, self.lease_ms()).await {
-                Ok(true) => {}
-                Ok(false) => return WorkError::LeaseLost,
-                Err(error) => tracing::warn!(job.id = job.id, %error, "a lease could not be renewed"),
+            let asked = tokio::time::Instant::now();
+            match tokio::time::timeout(beat, self.store.heartbeat_job(job, self.lease_ms())).await {
+                Ok(Ok(true)) => renewed = asked,
+                Ok(Ok(false)) => return WorkError::LeaseLost,
+                Ok(Err(error)) => tracing::warn!(job.id = job.id, %error, "a lease could not be renewed"),
+                Err(_) => tracing::warn!(job.id = job.id, "a lease could not be renewed in time"),
+            }
+            // The next look is a beat and an answer away.
+            if renewed.elapsed() + beat * 2 >= self.limits.lease {
+                return WorkError::LeaseLost;
             }
         }
     }

@@ -14,10 +14,11 @@ use tokio::task::JoinHandle;
 
 use crate::error::WorkError;
 
-/// A holder that died blocks the others for so long.
-const LEASE_MS: i64 = 30_000;
+/// A holder that died blocks the others for so long. Longer than the lease of a job, so that whoever lost the job has
+/// stopped before another may write.
+const LEASE_MS: i64 = 150_000;
 /// How long another process is waited for.
-const PATIENCE: Duration = Duration::from_secs(35);
+const PATIENCE: Duration = Duration::from_secs(160);
 /// How often it is asked whether it is done.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 

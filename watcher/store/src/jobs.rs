@@ -93,6 +93,9 @@ pub trait Jobs: Send + Sync {
     /// Takes the job that has waited longest, unless none is due.
     async fn lease_job(&self, lease_ms: i64) -> Result<Option<LeasedJob>, StoreError>;
 
+    /// Takes one job of its own, unless it is not due or somebody holds it.
+    async fn lease_this_job(&self, id: i64, lease_ms: i64) -> Result<Option<LeasedJob>, StoreError>;
+
     /// Prolongs the lease: it ends `lease_ms` from now.
     async fn heartbeat_job(&self, job: &LeasedJob, lease_ms: i64) -> Result<bool, StoreError>;
 

@@ -72,6 +72,47 @@ ON CONFLICT (job_id, tag) DO UPDATE SET seen_at = excluded.seen_at"
                 Ok(id)
             }
 
+            /// Leases the job that is due longest, or only the one of that id.
+            async fn lease(
+                &self,
+                only: Option<i64>,
+                lease_ms: i64,
+            ) -> Result<Option<crate::LeasedJob>, crate::StoreError> {
+                const LEASE: &str = concat!(
+                    "-- jobs::lease_job
+UPDATE jobs
+SET state = 'leased', lease = $1, due_at = ",
+                    $now,
+                    " + $2, attempts = attempts + 1
+WHERE id = (
+    SELECT id FROM jobs WHERE state IN ('ready', 'leased') AND due_at <= ",
+                    $now,
+                    "
+        AND id = COALESCE($3, id)
+    ORDER BY due_at, id LIMIT 1 ",
+                    $claim,
+                    ")
+RETURNING id, lease, attempts, wakes, registry, repository, digest, tag, class, first_seen_at,
+    enqueued_at"
+                );
+                let mut tx = self.begin().await?;
+                let leased: Option<crate::LeasedJob> = sqlx::query_as(LEASE)
+                    .bind(crate::dialect::lease_token()?)
+                    .bind(lease_ms)
+                    .bind(only)
+                    .fetch_optional(&mut *tx)
+                    .await?;
+                let leased = match leased {
+                    Some(mut job) => {
+                        job.tags = Self::tags_of(&mut *tx, job.id).await?;
+                        Some(job)
+                    }
+                    None => None,
+                };
+                tx.commit().await?;
+                Ok(leased)
+            }
+
             /// Every tag of a job, the newest first.
             async fn tags_of<'e, E>(connection: E, id: i64) -> Result<Vec<bundle::Tag>, sqlx::Error>
             where
@@ -93,37 +134,15 @@ ON CONFLICT (job_id, tag) DO UPDATE SET seen_at = excluded.seen_at"
             }
 
             async fn lease_job(&self, lease_ms: i64) -> Result<Option<crate::LeasedJob>, crate::StoreError> {
-                const LEASE: &str = concat!(
-                    "-- jobs::lease_job
-UPDATE jobs
-SET state = 'leased', lease = $1, due_at = ",
-                    $now,
-                    " + $2, attempts = attempts + 1
-WHERE id = (
-    SELECT id FROM jobs WHERE state IN ('ready', 'leased') AND due_at <= ",
-                    $now,
-                    "
-    ORDER BY due_at, id LIMIT 1 ",
-                    $claim,
-                    ")
-RETURNING id, lease, attempts, wakes, registry, repository, digest, tag, class, first_seen_at,
-    enqueued_at"
-                );
-                let mut tx = self.begin().await?;
-                let leased: Option<crate::LeasedJob> = sqlx::query_as(LEASE)
-                    .bind(crate::dialect::lease_token()?)
-                    .bind(lease_ms)
-                    .fetch_optional(&mut *tx)
-                    .await?;
-                let leased = match leased {
-                    Some(mut job) => {
-                        job.tags = Self::tags_of(&mut *tx, job.id).await?;
-                        Some(job)
-                    }
-                    None => None,
-                };
-                tx.commit().await?;
-                Ok(leased)
+                self.lease(None, lease_ms).await
+            }
+
+            async fn lease_this_job(
+                &self,
+                id: i64,
+                lease_ms: i64,
+            ) -> Result<Option<crate::LeasedJob>, crate::StoreError> {
+                self.lease(Some(id), lease_ms).await
             }
 
             async fn heartbeat_job(&self, job: &crate::LeasedJob, lease_ms: i64) -> Result<bool, crate::StoreError> {
