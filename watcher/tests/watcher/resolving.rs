@@ -104,3 +104,21 @@ async fn a_tag_that_the_registry_does_not_have_is_asked_for_a_few_times() {
     assert_eq!(reasons(&stage, "team/app").await[0].0, "tag_not_found");
     stage.assert_signed_once("team/late", &late, 2);
 }
+
+#[tokio::test]
+async fn an_event_for_a_registry_that_this_worker_does_not_know_waits_for_one_that_does() {
+    let stage = quiet(vec!["v*"]).await;
+    let event = store::NewEvent {
+        source: "other".to_owned(),
+        registry: "registry.example.com".parse().expect("a host"),
+        repository: "team/app".parse().expect("a repository"),
+        tag: Some("v1".parse().expect("a tag")),
+        digest: None,
+        received_at: 0,
+    };
+    stage.store.record_events(&[event]).await.expect("an event");
+    stage.settle().await;
+    let counts = stage.store.counts().await.expect("counts");
+    assert_eq!((counts.events_waiting, counts.events_parked), (0, 1));
+    assert_eq!(stage.store.retry_parked(&store::ParkedFilter::default()).await.expect("a retry"), 1);
+}

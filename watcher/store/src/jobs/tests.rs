@@ -57,6 +57,17 @@ on_both_engines! {
         assert_eq!(store.finish_job(&held, &JobOutcome::Signed).await.unwrap(), FinishedJob::Done);
     }
 
+    async fn a_job_is_leased_by_its_id_and_no_other_is(database) {
+        let store = database.store();
+        store.enqueue_job(&job("team/app", digest(1), "v1")).await.unwrap();
+        let wanted = store.enqueue_job(&job("team/app", digest(2), "v2")).await.unwrap();
+        let leased = store.lease_this_job(wanted, 60_000).await.unwrap().unwrap();
+        assert_eq!((leased.id, leased.digest), (wanted, digest(2)));
+        // Held by us, so nobody gets it a second time; the other is still there for a worker.
+        assert!(store.lease_this_job(wanted, 60_000).await.unwrap().is_none());
+        assert_eq!(store.lease_job(60_000).await.unwrap().unwrap().digest, digest(1));
+    }
+
     async fn a_heartbeat_keeps_the_lease(database) {
         let store = database.store();
         store.enqueue_job(&job("team/app", digest(1), "v1")).await.unwrap();
