@@ -1,6 +1,8 @@
 //! From a checked file to each room's typed configuration. Secrets are read here, by the role that needs them, and
 //! nowhere else; what is wrong is noted with its line.
 
+mod fit;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -67,9 +69,9 @@ pub(crate) fn worker(config: &Config, now_ms: i64) -> Result<WatcherConfig, Prob
     let sigstores = sigstores(config, now_ms, &mut problems);
     let identities = identities(config, &sigstores, &mut problems);
     let rules = rules(config);
-    supported(config, &rules, &identities, &sigstores, &mut problems);
-    one_name_per_key(config, &rules, &identities, &mut problems);
-    one_zone_per_key(config, &rules, &identities, &mut problems);
+    fit::supported(config, &rules, &identities, &sigstores, &mut problems);
+    fit::one_name_per_key(config, &rules, &identities, &mut problems);
+    fit::one_zone_per_key(config, &rules, &identities, &mut problems);
     if rules.is_empty() && problems.is_empty() {
         problems.note(
             0..0,
@@ -369,86 +371,6 @@ fn rules(config: &Config) -> Vec<Rule> {
         });
     }
     all
-}
-
-/// Key, format and log must fit together; what no verifier would accept is refused before anything is signed.
-fn supported(
-    config: &Config,
-    rules: &[Rule],
-    identities: &BTreeMap<String, Arc<Identity>>,
-    sigstores: &BTreeMap<String, Sigstore>,
-    problems: &mut Problems,
-) {
-    for (n, (rule, table)) in rules.iter().zip(&config.file.rule).enumerate() {
-        for name in &rule.sign_with {
-            let Some(identity) = identities.get(name) else { continue };
-            let version = sigstore_name(config, name)
-                .and_then(|s| sigstores.get(s))
-                .and_then(|s| s.log.as_ref())
-                .map(|l| l.version);
-            for format in &rule.formats {
-                if let Err(error) = signer::check_supported(
-                    identity.key.public_key().algorithm(),
-                    *format,
-                    version,
-                    rule.legacy_without_proof,
-                ) {
-                    problems.note(
-                        table.get_ref().formats.span(),
-                        format!("rule {}, identity {name}: {error}", n + 1),
-                        "change the rule's formats, the identity's key or its log",
-                    );
-                }
-            }
-        }
-    }
-}
-
-/// One rule that names a key twice, under two identities, would attach the same signature twice.
-fn one_name_per_key(
-    config: &Config,
-    rules: &[Rule],
-    identities: &BTreeMap<String, Arc<Identity>>,
-    problems: &mut Problems,
-) {
-    for (n, (rule, table)) in rules.iter().zip(&config.file.rule).enumerate() {
-        let mut seen: BTreeMap<String, &str> = BTreeMap::new();
-        for (name, identity) in rule.sign_with.iter().filter_map(|name| Some((name, identities.get(name)?))) {
-            if let Some(first) = seen.insert(identity.key.public_key().fingerprint(), name) {
-                problems.note(
-                    table.get_ref().sign_with.span(),
-                    format!("rule {}: the identities {first} and {name} have the same key", n + 1),
-                    "name one of them",
-                );
-            }
-        }
-    }
-}
-
-/// Two names for one key are one identity: it may not sign in two trust zones either.
-fn one_zone_per_key(
-    config: &Config,
-    rules: &[Rule],
-    identities: &BTreeMap<String, Arc<Identity>>,
-    problems: &mut Problems,
-) {
-    let mut zone_of: BTreeMap<String, (&str, &str)> = BTreeMap::new();
-    for (rule, table) in rules.iter().zip(&config.file.rule) {
-        for name in &rule.sign_with {
-            let Some(identity) = identities.get(name) else { continue };
-            let first = zone_of.entry(identity.key.public_key().fingerprint()).or_insert((name, &rule.trust_zone));
-            if first.1 != rule.trust_zone {
-                problems.note(
-                    table.get_ref().sign_with.span(),
-                    format!(
-                        "the identities {} and {name} have the same key, and sign in two trust zones: {:?} and {:?}",
-                        first.0, first.1, rule.trust_zone
-                    ),
-                    "give each zone a key of its own",
-                );
-            }
-        }
-    }
 }
 
 /// Opens the store of a file.
