@@ -1,6 +1,7 @@
 //! Compact ranges: the perfect subtrees of the first `n` leaves, enough to go on reading and to compute roots.
 
 use crate::hash::{Hash, node_hash};
+use crate::proof::{InclusionProof, ProofError};
 
 /// The first `size` leaves of a log as the roots of their perfect subtrees, largest and leftmost first.
 ///
@@ -24,6 +25,9 @@ pub enum CompactRangeError {
         /// How many there are.
         found: usize,
     },
+    /// Stored bytes are not a size and whole hashes.
+    #[error("{0} bytes are not a size and whole hashes")]
+    Malformed(usize),
     /// A subtree can only be appended where one of its size begins.
     #[error("a subtree of 2^{level} leaves does not begin at leaf {size}")]
     Misaligned {
@@ -52,6 +56,34 @@ impl CompactRange {
         Ok(Self { size, hashes })
     }
 
+    /// Verifies the proof of a leaf, then answers with the range that ends with it: `index + 1` leaves.
+    ///
+    /// From here a monitor can read on without the leaves before.
+    pub fn from_inclusion(proof: &InclusionProof, leaf: &Hash, root: &Hash) -> Result<Self, ProofError> {
+        let mut range = proof.range_before(leaf, root)?;
+        // Cannot fail: the index is within a tree, so that there is room for its leaf.
+        range.append(*leaf).map_err(|_| ProofError::IndexOutOfRange { index: proof.index, size: proof.size })?;
+        Ok(range)
+    }
+
+    /// A range as [`CompactRange::to_bytes`] wrote it.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CompactRangeError> {
+        let malformed = CompactRangeError::Malformed(bytes.len());
+        let (size, hashes) = bytes.split_first_chunk().ok_or(malformed)?;
+        if !hashes.len().is_multiple_of(Hash::LEN) {
+            return Err(malformed);
+        }
+        let hashes = hashes.chunks_exact(Hash::LEN).filter_map(Hash::from_slice).collect();
+        Self::from_parts(u64::from_be_bytes(*size), hashes)
+    }
+
+    /// For the store: the size, big-endian in eight bytes, then the hashes. At most 2056 bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.size.to_be_bytes().to_vec();
+        bytes.extend(self.hashes.iter().flat_map(|hash| *hash.as_bytes()));
+        bytes
+    }
+
     /// The caller has proved that there are as many hashes as the size has one-bits.
     pub(crate) fn of_subtrees(size: u64, hashes: Vec<Hash>) -> Self {
         debug_assert_eq!(hashes.len(), size.count_ones() as usize);
@@ -66,6 +98,17 @@ impl CompactRange {
     /// Roots of the perfect subtrees, largest first.
     pub fn hashes(&self) -> &[Hash] {
         &self.hashes
+    }
+
+    /// The perfect subtrees as (level, index in the level, root), largest first.
+    pub fn node_ranges(&self) -> impl Iterator<Item = (u32, u64, Hash)> + '_ {
+        let mut start = 0;
+        self.hashes.iter().map_while(move |hash| {
+            let level = (self.size - start).checked_ilog2()?;
+            let index = start >> level;
+            start += 1 << level;
+            Some((level, index, *hash))
+        })
     }
 
     /// Appends one leaf.

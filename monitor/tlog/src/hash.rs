@@ -3,7 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use aws_lc_rs::digest;
 use sha2::{Digest as _, Sha256};
+
+/// RFC 6962 2.1: what is hashed before a leaf, and before two nodes.
+const LEAF: u8 = 0x00;
+const NODE: u8 = 0x01;
 
 /// A SHA-256 hash in a log's Merkle tree: of a leaf, of an interior node or of the root.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -66,12 +71,73 @@ impl FromStr for Hash {
 
 /// Hash of a leaf. The prefix byte keeps leaves and nodes apart, so that no leaf can pose as a node.
 pub fn leaf_hash(leaf: &[u8]) -> Hash {
-    Hash(Sha256::new().chain_update([0x00]).chain_update(leaf).finalize().into())
+    if has_sha_instructions() { leaf_by_sha2(leaf) } else { leaf_by_aws_lc(leaf) }
 }
 
 /// Hash of an interior node.
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    Hash(Sha256::new().chain_update([0x01]).chain_update(left.0).chain_update(right.0).finalize().into())
+    let mut bytes = [NODE; 1 + 2 * Hash::LEN];
+    bytes[1..=Hash::LEN].copy_from_slice(&left.0);
+    bytes[1 + Hash::LEN..].copy_from_slice(&right.0);
+    if has_sha_instructions() { Hash(Sha256::digest(bytes).into()) } else { node_by_aws_lc(&bytes) }
+}
+
+/// With them, the `sha2` crate is the faster one, because it has no context to set up; without them, aws-lc-rs is.
+/// The README has figures. The standard library caches the answer.
+fn has_sha_instructions() -> bool {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    return std::arch::is_x86_feature_detected!("sha");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("sha2");
+    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
+    return false;
+}
+
+fn leaf_by_sha2(leaf: &[u8]) -> Hash {
+    Hash(Sha256::new().chain_update([LEAF]).chain_update(leaf).finalize().into())
+}
+
+fn leaf_by_aws_lc(leaf: &[u8]) -> Hash {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(&[LEAF]);
+    context.update(leaf);
+    of_digest(&context.finish())
+}
+
+fn node_by_aws_lc(bytes: &[u8]) -> Hash {
+    of_digest(&digest::digest(&digest::SHA256, bytes))
+}
+
+fn of_digest(digest: &digest::Digest) -> Hash {
+    let mut bytes = [0; Hash::LEN];
+    // A SHA-256 digest has 32 bytes.
+    bytes.copy_from_slice(digest.as_ref());
+    Hash(bytes)
+}
+
+/// Hashes leaves, and appends the hashes to `out`.
+pub fn leaf_hashes<'a>(leaves: impl Iterator<Item = &'a [u8]>, out: &mut Vec<Hash>) {
+    out.extend(leaves.map(leaf_hash));
+}
+
+/// Root over leaf hashes, or over the roots of equal perfect subtrees; computed in place, so that of `hashes` nothing
+/// useful is left.
+pub fn subtree_root(hashes: &mut [Hash]) -> Hash {
+    let mut count = hashes.len();
+    if count == 0 {
+        return Hash::empty_root();
+    }
+    while count > 1 {
+        for pair in 0..count / 2 {
+            hashes[pair] = node_hash(&hashes[2 * pair], &hashes[2 * pair + 1]);
+        }
+        // A node without a sibling is passed up as it is.
+        if count % 2 == 1 {
+            hashes[count / 2] = hashes[count - 1];
+        }
+        count = count.div_ceil(2);
+    }
+    hashes[0]
 }
 
 #[cfg(test)]
@@ -95,6 +161,28 @@ mod tests {
         let joined = [left.as_bytes().as_slice(), right.as_bytes()].concat();
         assert_ne!(node_hash(&left, &right), leaf_hash(&joined));
         assert_ne!(node_hash(&left, &right), node_hash(&right, &left));
+    }
+
+    // Which of the two is used depends on the processor.
+    #[test]
+    fn both_implementations_hash_alike() {
+        let bytes: Vec<u8> = (0..300u16).map(|n| n as u8).collect();
+        for length in 0..bytes.len() {
+            let leaf = &bytes[..length];
+            assert_eq!(leaf_by_sha2(leaf), leaf_by_aws_lc(leaf), "{length}");
+            assert_eq!(leaf_hash(leaf), leaf_by_sha2(leaf), "{length}");
+        }
+        let (left, right) = (leaf_hash(b"a"), leaf_hash(b"b"));
+        let joined = [&[1], left.as_bytes().as_slice(), right.as_bytes()].concat();
+        assert_eq!(node_hash(&left, &right), node_by_aws_lc(&joined));
+    }
+
+    #[test]
+    fn a_root_is_computed_in_place_at_every_count() {
+        let leaves: Vec<Hash> = (0..70u8).map(|n| leaf_hash(&[n])).collect();
+        for count in 0..leaves.len() {
+            assert_eq!(subtree_root(&mut leaves[..count].to_vec()), crate::tree::root(&leaves[..count]), "{count}");
+        }
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! Inclusion proofs and consistency proofs, by RFC 9162 2.1.3.2 and 2.1.4.2.
+//! Inclusion proofs, of leaves and of whole subtrees, and consistency proofs, by RFC 9162 2.1.3.2 and 2.1.4.2.
 //!
 //! A proof has exactly the hashes that its sizes call for: one more or one less is refused, because a proof
 //! that may carry surplus hashes "proves" more positions than one.
 
 use crate::compact_range::CompactRange;
 use crate::hash::{Hash, node_hash};
+use crate::subtree;
 
 /// Why a proof proves nothing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -90,26 +91,58 @@ impl InclusionProof {
         if self.index >= self.size {
             return Err(ProofError::IndexOutOfRange { index: self.index, size: self.size });
         }
-        let mut node = self.index;
-        let mut last = self.size - 1;
-        let mut hash = *leaf;
-        let mut left = Vec::new();
-        for sibling in &self.hashes {
-            if last == 0 {
-                return Err(ProofError::SurplusHashes);
-            }
-            if node & 1 == 1 || node == last {
-                hash = node_hash(sibling, &hash);
-                left.push(*sibling);
-                (node, last) = climb(node, last);
-            } else {
-                hash = node_hash(&hash, sibling);
-            }
-            node >>= 1;
-            last >>= 1;
-        }
-        if last == 0 { Ok((hash, left)) } else { Err(ProofError::MissingHashes) }
+        walk(self.index, self.size - 1, leaf, &self.hashes)
     }
+}
+
+/// That a perfect subtree of `2^level` leaves has a given root in the tree of `size` leaves.
+///
+/// Two of them contradict each other when they lead to roots that one log has signed, and differ in `node` at the
+/// same place: no tree is the continuation of the other.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NodeProof {
+    /// Height of the subtree; zero for a leaf.
+    pub level: u32,
+    /// Place in its level, from zero: its leaves are `index << level .. (index + 1) << level`.
+    pub index: u64,
+    /// Root of the subtree.
+    pub node: Hash,
+    /// Number of leaves of the tree.
+    pub size: u64,
+    /// Siblings on the way from the subtree to the root.
+    pub path: Vec<Hash>,
+}
+
+impl NodeProof {
+    /// The root that the proof leads to. Nothing is proved until this is a root that the log has signed.
+    pub fn root(&self) -> Result<Hash, ProofError> {
+        if !subtree::is_within(self.level, self.index, self.size) {
+            return Err(ProofError::IndexOutOfRange { index: self.index, size: self.size });
+        }
+        Ok(walk(self.index, (self.size - 1) >> self.level, &self.node, &self.path)?.0)
+    }
+}
+
+/// From a node, of which `last` is the last of its level, up to the root. Answers with the siblings on the left, too,
+/// lowest first.
+fn walk(mut node: u64, mut last: u64, hash: &Hash, path: &[Hash]) -> Result<(Hash, Vec<Hash>), ProofError> {
+    let mut hash = *hash;
+    let mut left = Vec::new();
+    for sibling in path {
+        if last == 0 {
+            return Err(ProofError::SurplusHashes);
+        }
+        if node & 1 == 1 || node == last {
+            hash = node_hash(sibling, &hash);
+            left.push(*sibling);
+            (node, last) = climb(node, last);
+        } else {
+            hash = node_hash(&hash, sibling);
+        }
+        node >>= 1;
+        last >>= 1;
+    }
+    if last == 0 { Ok((hash, left)) } else { Err(ProofError::MissingHashes) }
 }
 
 /// That the tree of `new_size` leaves begins with the leaves of the tree of `old_size`.

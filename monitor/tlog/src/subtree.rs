@@ -11,13 +11,25 @@ pub(crate) struct Subtree {
     pub(crate) index: u64,
 }
 
+/// Whether a tree of `size` leaves has the whole perfect subtree at this place.
+pub(crate) fn is_within(level: u32, index: u64, size: u64) -> bool {
+    size.checked_shr(level).is_some_and(|whole| index < whole)
+}
+
 /// The ranges whose roots are the inclusion proof of `index` in a tree of `size` leaves, lowest first.
 pub(crate) fn inclusion_ranges(index: u64, size: u64) -> Vec<Range<u64>> {
+    path_ranges(Subtree { level: 0, index }, size)
+}
+
+/// The ranges whose roots lead from a perfect subtree to the root of the tree of `size` leaves, lowest first.
+/// The subtree must be within the tree.
+pub(crate) fn path_ranges(node: Subtree, size: u64) -> Vec<Range<u64>> {
+    let first = node.index << node.level;
     let mut ranges = Vec::new();
     let (mut start, mut end) = (0, size);
-    while end - start > 1 {
+    while end - start > 1 << node.level {
         let middle = start + split(end - start);
-        if index < middle {
+        if first < middle {
             ranges.push(middle..end);
             end = middle;
         } else {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::hash::Hash;
-use crate::proof::InclusionProof;
+use crate::proof::{InclusionProof, NodeProof};
 use crate::subtree::{self, Subtree};
 use crate::tree;
 
@@ -84,20 +84,34 @@ pub fn entries_for(size: u64, leaf_index: u64) -> (String, usize) {
 
 /// Splits an entry bundle into its leaves. How many there should be is known to who asked for it.
 pub fn parse_entries(bytes: &[u8]) -> Result<Vec<Vec<u8>>, TileError> {
-    let mut entries = Vec::new();
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let number = entries.len();
+    let mut ranges = Vec::new();
+    entry_slices(bytes, &mut ranges)?;
+    Ok(ranges.into_iter().filter_map(|range| bytes.get(range)).map(<[u8]>::to_vec).collect())
+}
+
+/// Where the leaves are in an entry bundle, appended to `out`: nothing is copied. On an error `out` may hold the
+/// leaves before the fault.
+pub fn entry_slices(bytes: &[u8], out: &mut Vec<Range<usize>>) -> Result<(), TileError> {
+    let mut start = 0;
+    let mut number = 0;
+    while start < bytes.len() {
         if number == usize::from(FULL_WIDTH) {
             return Err(TileError::TooManyEntries);
         }
-        let (length, tail) = rest.split_first_chunk().ok_or(TileError::TruncatedEntries(number))?;
+        let truncated = TileError::TruncatedEntries(number);
+        let Some((length, rest)) = bytes.get(start..).and_then(<[u8]>::split_first_chunk) else {
+            return Err(truncated);
+        };
         let length = usize::from(u16::from_be_bytes(*length));
-        let (entry, tail) = tail.split_at_checked(length).ok_or(TileError::TruncatedEntries(number))?;
-        entries.push(entry.to_vec());
-        rest = tail;
+        if length > rest.len() {
+            return Err(truncated);
+        }
+        start += size_of::<u16>();
+        out.push(start..start + length);
+        start += length;
+        number += 1;
     }
-    Ok(entries)
+    Ok(())
 }
 
 /// Writes an entry bundle. For log writers.
@@ -159,6 +173,32 @@ pub fn consistency_proof(
     hashes_of(subtree::consistency_ranges(old_size, size), size, tiles)
 }
 
+/// The tiles that the proof of a perfect subtree is made of. None when the tree does not have it.
+pub fn tiles_for_node(level: u32, index: u64, size: u64) -> Vec<TileCoord> {
+    if !subtree::is_within(level, index, size) {
+        return Vec::new();
+    }
+    let node = Subtree { level, index };
+    let mut ranges = subtree::path_ranges(node, size);
+    ranges.push(index << level..(index << level) + (1 << level));
+    tiles_under(ranges, size)
+}
+
+/// The proof of a perfect subtree, from tiles (as `tiles_for_node` names them).
+pub fn node_proof(
+    level: u32,
+    index: u64,
+    size: u64,
+    tiles: &BTreeMap<TileCoord, Vec<u8>>,
+) -> Result<NodeProof, TileError> {
+    if !subtree::is_within(level, index, size) {
+        return Err(TileError::NoProof { from: index, size });
+    }
+    let subtree = Subtree { level, index };
+    let path = hashes_of(subtree::path_ranges(subtree, size), size, tiles)?;
+    Ok(NodeProof { level, index, node: node_root(subtree, size, tiles)?, size, path })
+}
+
 /// All tiles of a tree of `size` leaves: the full ones, and the partial one at the end of each level.
 pub fn tile_coords(size: u64) -> Vec<TileCoord> {
     let mut coords = Vec::new();
@@ -218,7 +258,7 @@ pub fn tile_hashes(coord: &TileCoord, bytes: &[u8]) -> Result<Vec<Hash>, TileErr
 }
 
 /// SPEC: "three-digit path elements, with all but the last prefixed by an x"; partial tiles end in `.p/<width>`.
-fn place(index: u64, width: u16) -> String {
+pub(crate) fn place(index: u64, width: u16) -> String {
     let mut path = format!("{:03}", index % 1000);
     let mut rest = index / 1000;
     while rest > 0 {

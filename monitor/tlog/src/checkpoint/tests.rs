@@ -59,7 +59,10 @@ fn other_signatures_are_left_alone_in_any_order() {
     let stranger = NoteSignature { name: "stranger".into(), signature: vec![0; 64], ..ours.clone() };
     let note = format_note(&text, &[witness.clone(), successor, stranger.clone(), ours]);
     assert!(Checkpoint::open(&note, &log.key).is_ok());
-    assert_eq!(Checkpoint::open(&format_note(&text, &[witness, stranger]), &log.key), Err(CheckpointError::Unsigned));
+    assert_eq!(
+        Checkpoint::open(&format_note(&text, &[witness, stranger]), &log.key),
+        Err(CheckpointError::NoSignature)
+    );
 }
 
 #[test]
@@ -71,7 +74,7 @@ fn a_bad_signature_by_our_key_refuses_the_note_even_beside_a_good_one() {
     for lines in [vec![bad.clone()], vec![good.clone(), bad.clone()], vec![bad, good]] {
         assert_eq!(
             Checkpoint::open(&format_note(&text, &lines), &log.key),
-            Err(CheckpointError::Signature(SignatureError::Invalid))
+            Err(CheckpointError::BadSignature(SignatureError::Invalid))
         );
     }
 }
@@ -82,12 +85,12 @@ fn another_log_cannot_sign_for_ours() {
     let other = log(2, Some("log.example"));
     let text = text("log.example");
     let note = format_note(&text, &[other.line(&text, "log.example")]);
-    assert_eq!(Checkpoint::open(&note, &ours.key), Err(CheckpointError::Unsigned));
+    assert_eq!(Checkpoint::open(&note, &ours.key), Err(CheckpointError::NoSignature));
     let mut posing = other.line(&text, "log.example");
     posing.key_hash = ours.key.note_hash();
     assert_eq!(
         Checkpoint::open(&format_note(&text, &[posing]), &ours.key),
-        Err(CheckpointError::Signature(SignatureError::Invalid))
+        Err(CheckpointError::BadSignature(SignatureError::Invalid))
     );
 }
 
@@ -145,3 +148,5 @@ fn what_is_no_note_is_no_checkpoint() {
     let log = log(1, None);
     assert_eq!(Checkpoint::open("", &log.key), Err(CheckpointError::Note(NoteError::NoText)));
 }
+
+mod formats;

@@ -103,11 +103,13 @@ fn what_is_no_log_key_is_refused_by_name() {
     weak.extend([1].into_iter().chain([0; 31]));
     assert_eq!(read(&weak), KeyError::BadPoint);
 
-    // secp256k1 instead of secp256r1, and RSA.
+    // secp256k1 instead of secp256r1, an algorithm of key agreement, and RSA without a key.
     let k1 = hex::decode("301a301006072a8648ce3d020106052b8104000a030600040102030405").unwrap();
     assert!(matches!(read(&k1), KeyError::Unsupported(_) | KeyError::Malformed));
+    let x25519 = [b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x6e\x03\x21\x00".as_slice(), &[9; 32]].concat();
+    assert_eq!(read(&x25519), KeyError::Unsupported(ObjectIdentifier::new_unwrap("1.3.101.110")));
     let rsa = hex::decode("3014300d06092a864886f70d01010105000303003000").unwrap();
-    assert_eq!(read(&rsa), KeyError::Unsupported(ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1")));
+    assert_eq!(read(&rsa), KeyError::BadPoint);
 }
 
 #[test]
@@ -136,4 +138,104 @@ fn debug_names_the_key_and_not_its_bytes() {
     let (_, spki) = ed25519();
     let text = format!("{:?}", LogKey::from_spki(&spki, Some("log")).unwrap());
     assert!(text.starts_with("LogKey { name: Some(\"log\"), key_id: \""), "{text}");
+}
+
+// The old CT logs' algorithm, and the curve of some private ones. The TLS wrapping names SHA-256.
+#[test]
+fn rsa_and_p384_keys_verify_what_they_signed() {
+    use aws_lc_rs::encoding::AsDer as _;
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::rsa::KeySize;
+    use aws_lc_rs::signature::{KeyPair as _, RsaKeyPair};
+    use p384::ecdsa::signature::hazmat::PrehashSigner as _;
+
+    let random = SystemRandom::new();
+    let rsa = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+    let mut rsa_signature = vec![0; 256];
+    rsa.sign(&aws::RSA_PKCS1_SHA256, &random, b"message", &mut rsa_signature).unwrap();
+    let rsa_spki = rsa.public_key().as_der().unwrap();
+    let p384 = p384::ecdsa::SigningKey::from_slice(&[7; 48]).unwrap();
+    let p384_spki = p384.verifying_key().to_public_key_der().unwrap().into_vec();
+    let p384_over = |digest: &[u8]| {
+        let signature: p384::ecdsa::Signature = p384.sign_prehash(digest).unwrap();
+        (p384_spki.clone(), signature.to_der().as_bytes().to_vec())
+    };
+    let by_sha384 = p384_over(&sha2::Sha384::digest(b"message"));
+    let by_sha256 = p384_over(&Sha256::digest(b"message"));
+    let by_rsa = (rsa_spki.as_ref().to_vec(), rsa_signature);
+    for (spki, signature) in [&by_sha384, &by_sha256, &by_rsa] {
+        let key = LogKey::from_spki(spki, Some("log.example")).unwrap();
+        assert_eq!(key.verify(b"message", signature), Ok(()));
+        assert_eq!(key.verify(b"massage", signature), Err(SignatureError::Invalid));
+        assert_eq!(key.verify(b"message", b""), Err(SignatureError::Invalid));
+    }
+    let tls = |kind: [u8; 2], signature: &[u8]| {
+        [kind.as_slice(), &(signature.len() as u16).to_be_bytes(), signature].concat()
+    };
+    let verify = |(spki, signature): &(Vec<u8>, Vec<u8>), kind: [u8; 2]| {
+        LogKey::from_spki(spki, None).unwrap().verify_digitally_signed(b"message", &tls(kind, signature))
+    };
+    assert_eq!(verify(&by_rsa, [4, 1]), Ok(()));
+    assert_eq!(verify(&by_rsa, [4, 3]), Err(SignatureError::Malformed));
+    assert_eq!(verify(&by_rsa, [5, 1]), Err(SignatureError::Malformed));
+    assert_eq!(verify(&by_sha256, [4, 3]), Ok(()));
+    assert_eq!(verify(&by_sha384, [4, 3]), Err(SignatureError::Invalid));
+    assert_eq!(verify(&by_sha256, [4, 1]), Err(SignatureError::Malformed));
+
+    // Rekor v2 names an RSA key by its name and all of its SubjectPublicKeyInfo; without a name by the latter.
+    let [named, other, unnamed] =
+        [Some("a"), Some("b"), None].map(|name| LogKey::from_spki(&by_rsa.0, name).unwrap().key_id());
+    assert_ne!(named, other);
+    assert_eq!(unnamed, <[u8; 32]>::from(Sha256::digest(&by_rsa.0)));
+    // A P-384 key has one id under every name.
+    assert_eq!(
+        LogKey::from_spki(&by_sha384.0, Some("a")).unwrap().key_id(),
+        <[u8; 32]>::from(Sha256::digest(&by_sha384.0))
+    );
+}
+
+#[test]
+fn a_tls_signature_has_its_length_and_nothing_after_it() {
+    let (signer, spki) = p256();
+    let key = LogKey::from_spki(&spki, None).unwrap();
+    let signature: p256::ecdsa::Signature = signer.sign(b"message");
+    let signed = digitally_signed_ecdsa(signature.to_der().as_bytes()).unwrap();
+    assert_eq!(key.verify_digitally_signed(b"message", &signed), Ok(()));
+    assert_eq!(key.verify_digitally_signed(b"massage", &signed), Err(SignatureError::Invalid));
+    for length in 0..signed.len() {
+        assert_eq!(key.verify_digitally_signed(b"message", &signed[..length]), Err(SignatureError::Malformed));
+    }
+    let longer = [signed.as_slice(), &[0]].concat();
+    assert_eq!(key.verify_digitally_signed(b"message", &longer), Err(SignatureError::Malformed));
+    // RFC 6962 has no Ed25519.
+    let ed = LogKey::from_spki(&ed25519().1, None).unwrap();
+    assert_eq!(ed.verify_digitally_signed(b"message", &signed), Err(SignatureError::Malformed));
+    assert_eq!(digitally_signed_ecdsa(&[0; 65_536]), Err(SignatureError::Malformed));
+}
+
+#[test]
+fn a_verifier_key_names_its_log_and_proves_its_hash() {
+    let v2 = "log2025-1.rekor.sigstore.dev+cf119915+AbfK5adZJxsI323FwGD2AJJ9F4i89cfDuLdGJBIYntuO";
+    let key = LogKey::from_vkey(v2).unwrap();
+    assert_eq!((key.name(), key.note_hash()), (Some("log2025-1.rekor.sigstore.dev"), [0xcf, 0x11, 0x99, 0x15]));
+    // The base64 of a key may have a plus sign: only the first two part the words.
+    let (_, spki) = p256();
+    let ecdsa = LogKey::from_spki(&spki, Some("log.example")).unwrap();
+    let typed = STANDARD.encode([&[2], spki.as_slice()].concat());
+    let vkey = |name: &str, hash: [u8; 4], key: &str| format!("{name}+{}+{key}", hex::encode(hash));
+    assert_eq!(LogKey::from_vkey(&vkey("log.example", ecdsa.note_hash(), &typed)), Ok(ecdsa));
+    let raw = &STANDARD.decode("AbfK5adZJxsI323FwGD2AJJ9F4i89cfDuLdGJBIYntuO").unwrap()[1..];
+    for bad in [
+        "",
+        "log",
+        "log+cf119915",
+        &v2.replace("2025", "2026"),
+        &v2.replace("cf119915", "cf119914"),
+        &v2.replace("cf119915", "cf1199"),
+        &v2.replace("+Ab", "+Bb"),
+        &v2[..v2.len() - 4],
+        &vkey("log2025-1.rekor.sigstore.dev", [0xcf, 0x11, 0x99, 0x15], &STANDARD.encode([&[4], raw].concat())),
+    ] {
+        assert!(matches!(LogKey::from_vkey(bad), Err(KeyError::BadVerifierKey | KeyError::Malformed)), "{bad:?}");
+    }
 }

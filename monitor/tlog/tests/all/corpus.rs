@@ -30,3 +30,23 @@ fn the_checkpoint_corpus_replays() {
 fn the_entries_corpus_replays() {
     replay("entries", targets::entries);
 }
+
+#[test]
+fn the_proof_corpus_replays() {
+    replay("proof", targets::proof);
+}
+
+#[test]
+fn the_policy_corpus_replays() {
+    replay("policy", targets::policy);
+}
+
+#[test]
+fn the_ct_corpus_replays() {
+    replay("ct", targets::ct);
+}
+
+#[test]
+fn the_tree_head_corpus_replays() {
+    replay("tree_head", targets::tree_head);
+}

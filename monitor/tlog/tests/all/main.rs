@@ -4,4 +4,5 @@ mod corpus;
 mod naive;
 mod parsers;
 mod properties;
+mod ranges;
 mod vectors;

@@ -1,6 +1,7 @@
 //! Arbitrary bytes: no parser panics, and what is accepted reads back.
 
 use proptest::prelude::*;
+use tlog::ct::{CtEntry, CtLeaf};
 use tlog::{Checkpoint, Hash, LogKey, NoteSignature, SignedNote, format_note, tile};
 
 use crate::corpus::targets;
@@ -22,6 +23,22 @@ fn nearly_a_note() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
 }
 
+/// Text that is nearly a policy, so that more than the first check is reached.
+fn nearly_a_policy() -> impl Strategy<Value = String> {
+    let name = prop_oneof![Just("w1"), Just("w2"), Just("g"), Just("none")];
+    let line = prop_oneof![
+        4 => name.clone().prop_map(|name| {
+            format!("witness {name} witness.hp.test/w1+4c003885+BC31xIi/B+DZ5cmUWZ7pqK+4t6uFNpl3MiN+a1fyxhEC")
+        }),
+        2 => (name.clone(), "any|all|[0-3]", prop::collection::vec(name.clone(), 0..3))
+            .prop_map(|(name, k, members)| format!("group {name} {k} {}", members.join(" "))),
+        3 => name.prop_map(|name| format!("quorum {name}")),
+        1 => "#\\PC{0,10}",
+        1 => "[ \t]{0,3}",
+    ];
+    prop::collection::vec(line, 0..6).prop_map(|lines| lines.join("\n"))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -40,6 +57,46 @@ proptest! {
         targets::entries(&bytes);
         targets::note(&bytes);
         targets::checkpoint(&bytes);
+        targets::ct(&bytes);
+        targets::proof(&bytes);
+        targets::policy(&bytes);
+    }
+
+    #[test]
+    fn no_text_makes_the_policy_parser_panic(text in nearly_a_policy()) {
+        targets::policy(text.as_bytes());
+    }
+
+    #[test]
+    fn no_small_numbers_make_a_proof_prove_too_much(
+        numbers: [u8; 3], hashes in prop::collection::vec(any::<[u8; 32]>(), 0..10),
+    ) {
+        let numbers = numbers.iter().flat_map(|number| u64::from(*number).to_be_bytes());
+        let bytes: Vec<u8> = numbers.chain(hashes.into_iter().flatten()).collect();
+        targets::proof(&bytes);
+    }
+
+    #[test]
+    fn what_is_written_as_a_certificate_logs_leaf_is_read_as_that_leaf(
+        timestamp_ms: u64, der in prop::collection::vec(any::<u8>(), 1..300), issuer: Option<[u8; 32]>,
+        extensions in prop::collection::vec(any::<u8>(), 0..20), cut in any::<prop::sample::Index>(),
+    ) {
+        let entry = issuer.map_or(CtEntry::X509(&der), |issuer_key_hash| CtEntry::Precert { issuer_key_hash, tbs: &der });
+        let leaf = CtLeaf { timestamp_ms, entry, extensions: &extensions };
+        let bytes = leaf.to_bytes().unwrap();
+        prop_assert_eq!(CtLeaf::parse(&bytes), Ok(leaf));
+        prop_assert!(CtLeaf::parse(&bytes[..cut.index(bytes.len())]).is_err());
+        targets::ct(&bytes[2..]);
+        targets::ct(&[&bytes[2..], &[0, 0]].concat());
+    }
+
+    #[test]
+    fn a_tree_head_with_one_byte_changed_says_the_same_or_nothing(
+        size: u64, time: u64, at: u64, change: u8, small: bool,
+    ) {
+        let size = if small { size % 3 } else { size };
+        let bytes: Vec<u8> = [size, time, at].iter().flat_map(|number| number.to_be_bytes()).chain([change]).collect();
+        targets::tree_head(&bytes);
     }
 
     #[test]

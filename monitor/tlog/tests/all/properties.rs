@@ -42,14 +42,14 @@ fn hashes(leaves: &[Vec<u8>]) -> Vec<Hash> {
     leaves.iter().map(|leaf| leaf_hash(leaf)).collect()
 }
 
-fn flip(hash: Hash, bit: u8) -> Hash {
+pub(crate) fn flip(hash: Hash, bit: u8) -> Hash {
     let mut bytes = *hash.as_bytes();
     bytes[usize::from(bit / 8)] ^= 1 << (bit % 8);
     Hash::new(bytes)
 }
 
 /// All proofs that differ from this one by one hash dropped, doubled, changed or swapped.
-fn mutations(hashes: &[Hash], bit: u8) -> Vec<Vec<Hash>> {
+pub(crate) fn mutations(hashes: &[Hash], bit: u8) -> Vec<Vec<Hash>> {
     let mut mutants = Vec::new();
     for at in 0..hashes.len() {
         let mut dropped = hashes.to_vec();

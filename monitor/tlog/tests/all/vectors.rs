@@ -1,13 +1,16 @@
 //! Published vectors, where they are at hand: `SEALWATCH_VECTORS`, or `../shared/vectors` beside the workspace.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use tlog::tile::TileCoord;
 use tlog::{Hash, InclusionProof, LogKey};
 
+mod altered;
 mod checkpoints;
 mod entries;
 mod merkle;
@@ -46,6 +49,28 @@ fn number(value: &Value) -> u64 {
 fn hashes(value: &Value) -> Vec<Hash> {
     let hashes = value.as_array().into_iter().flatten();
     hashes.map(|hash| Hash::from_slice(&base64(hash)).unwrap()).collect()
+}
+
+/// The tiles of a log that is a folder.
+fn fetch(folder: &Path, coords: Vec<TileCoord>) -> BTreeMap<TileCoord, Vec<u8>> {
+    let read = |coord: &TileCoord| {
+        let path = coord.path();
+        std::fs::read(folder.join(&path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    };
+    coords.into_iter().map(|coord| (coord, read(&coord))).collect()
+}
+
+/// The public key of the certificate log whose answers azul keeps: Google's Argon2020.
+const ARGON: &str = concat!(
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE6Tx2p1yKY4015NyIYvdrk36es0uAc1zA4PQ+TGRY+3ZjUTIYY9Wyu+3q/147JG4vNVKLtDWarZwV",
+    "qGkg6lAYzA=="
+);
+
+/// One of those answers, by the beginning of its file's name.
+fn azul(folder: &Path, prefix: &str) -> Vec<u8> {
+    let mut files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let named = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix));
+    std::fs::read(files.find(named).unwrap_or_else(|| panic!("{prefix}"))).unwrap()
 }
 
 /// The proof in a TransparencyLogEntry, and the root that it claims.

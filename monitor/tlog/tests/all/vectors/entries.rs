@@ -1,8 +1,9 @@
 //! Entries in published bundles: inclusion under a signed checkpoint, and the signed entry timestamp.
 
 use serde_json::Value;
-use tlog::{Checkpoint, LogKey, leaf_hash, verify_set};
+use tlog::{Checkpoint, HeadFormat, LogKey, leaf_hash, verify_set};
 
+use super::altered::{no_changed_copy_opens, no_changed_copy_proves};
 use super::{base64, inclusion, json, number, text, trusted_logs, vectors};
 
 /// Every object with an inclusion proof, wherever it is nested.
@@ -31,12 +32,21 @@ fn check(entry: &Value, row: &Row<'_>, keys: &[LogKey]) -> bool {
     };
     let opened = Checkpoint::open(note, key).unwrap_or_else(|error| panic!("{}: {error}", row.file));
     assert_eq!((opened.origin(), opened.size(), opened.root()), (row.origin, row.size, root), "{}", row.file);
+    no_changed_copy_opens(HeadFormat::Checkpoint, note, row.origin, key);
+    no_changed_copy_proves(&proof, &body, &root);
     if let Some(set) = entry["inclusionPromise"].get("signedEntryTimestamp") {
         let time = number(&entry["integratedTime"]) as i64;
         let (index, id, set) = (number(&entry["logIndex"]), key.key_id(), base64(set));
         assert_eq!(verify_set(key, &body, time, &id, index, &set), Ok(()), "{}", row.file);
         assert!(verify_set(key, &body, time + 1, &id, index, &set).is_err());
         assert!(verify_set(key, &body, time, &id, index + 1, &set).is_err());
+        assert!(verify_set(key, &body[1..], time, &id, index, &set).is_err());
+        let changed = (0..set.len()).map(|at| {
+            let mut changed = set.clone();
+            changed[at] ^= 1;
+            changed
+        });
+        changed.for_each(|set| assert!(verify_set(key, &body, time, &id, index, &set).is_err()));
     }
     true
 }
@@ -59,7 +69,7 @@ fn every_pinned_checkpoint_opens_and_carries_its_entry() {
         })
         .map(|(key, _)| key)
         .collect();
-    let (mut opened, mut promises) = (0, 0);
+    let (mut rows, mut opened, mut promises) = (0, 0, 0);
     for line in text(table).lines().skip(1) {
         let columns: Vec<&str> = line.split('\t').collect();
         let [origin, size, _root, index, _, signature, file] = columns[..] else { panic!("{line}") };
@@ -73,9 +83,11 @@ fn every_pinned_checkpoint_opens_and_carries_its_entry() {
         };
         let entry = found.into_iter().find(wanted).unwrap_or_else(|| panic!("{line}"));
         let verified = check(entry, &row, &keys);
+        rows += 1;
         opened += u32::from(verified);
         promises += u32::from(verified && !entry["inclusionPromise"].is_null());
     }
+    assert_eq!(rows, 38);
     assert!(opened >= 34, "{opened}");
     assert!(promises >= 20, "{promises}");
 }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use tlog::{Hash, InclusionProof, ProofError, leaf_hash, verify_consistency};
+use tlog::{Checkpoint, Hash, HeadFormat, InclusionProof, LogKey, ProofError, ct, leaf_hash, verify_consistency};
 
-use super::{base64, hashes, json, number, vectors};
+use super::{ARGON, azul, base64, json, number, vectors};
 
 fn cases(folder: &Path) -> Vec<(PathBuf, Value)> {
     let mut cases = Vec::new();
@@ -82,30 +82,48 @@ fn the_inclusion_vectors_are_told_apart() {
     assert!(accepted >= 6, "{accepted}");
 }
 
+/// The older of the two sizes between which azul keeps a proof.
+pub(super) const OLD_SIZE: u64 = 3_654_490;
+
+/// The root of the older size: it was not kept, but the proof leads to one and to no other.
+pub(super) fn old_root(hashes: &[Hash], root: &Hash) -> Hash {
+    let invented = leaf_hash(b"invented");
+    match verify_consistency(OLD_SIZE, &invented, 961_984_011, root, hashes) {
+        Err(ProofError::WrongOldRoot { computed, .. }) => computed,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_leaf_of_a_large_certificate_log_is_proved() {
     let Some(folder) = vectors("azul-ct-http") else { return };
-    let file = |prefix: &str| {
-        let mut files = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
-        json(files.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(prefix)).unwrap())
-    };
-    let head: Value = json(folder.join("get-sth"));
-    let root = hash(&head["sha256_root_hash"]).unwrap();
-    let leaf = leaf_hash(&base64(&file("get-entries-start-10000")["entries"][0]["leaf_input"]));
-    let answer = file("get-proof-by-hash");
-    let size = number(&head["tree_size"]);
-    let proof = InclusionProof { index: number(&answer["leaf_index"]), size, hashes: hashes(&answer["audit_path"]) };
-    assert_eq!((proof.index, proof.size), (10_000, 961_984_011));
-    assert_eq!(proof.verify(&leaf, &root), Ok(()));
+    let sth = std::fs::read(folder.join("get-sth")).unwrap();
+    let key = LogKey::from_spki(&base64(&ARGON.into()), None).unwrap();
+    let head = Checkpoint::open_as(HeadFormat::TreeHead, &sth, "ct.googleapis.com/logs/argon2020", &key).unwrap();
+    assert_eq!((head.size(), head.timestamp_ms()), (961_984_011, Some(1_726_494_206_646)));
+    assert_eq!(STANDARD.encode(head.root().as_bytes()), "AWxD3p811N3m4WTinWRXPvBZHfT9IR9g/R4C7SKLPiU=");
+
+    let answer = azul(&folder, "get-entries-start-10000");
+    let entries = ct::parse_get_entries(&answer).unwrap();
+    let mut leaf = Vec::new();
+    assert_eq!(entries[0].decode_leaf(&mut leaf), Ok(0..leaf.len()));
+    let parsed = ct::CtLeaf::parse(&leaf).unwrap();
+    assert!(matches!(parsed.entry, ct::CtEntry::X509(der) if der.starts_with(&[0x30, 0x82])));
+    assert_eq!(parsed.timestamp_ms, 1_505_737_861_715);
+    assert_eq!(parsed.to_bytes().as_ref(), Ok(&leaf));
+    assert!(!entries[0].decode_extra_data().unwrap().is_empty());
+
+    let (index, hashes) = ct::parse_proof_by_hash(&azul(&folder, "get-proof-by-hash")).unwrap();
+    assert_eq!(index, 10_000);
+    let proof = InclusionProof { index, size: head.size(), hashes };
+    assert_eq!(proof.verify(&leaf_hash(&leaf), &head.root()), Ok(()));
 
     // The real consistency proof has as many hashes as its sizes call for: only the invented old root is wrong.
-    let consistency = hashes(&file("get-sth-consistency")["consistency"]);
-    let invented = leaf_hash(b"invented");
-    let verify = |hashes: &[Hash]| verify_consistency(3_654_490, &invented, size, &root, hashes);
-    let Err(ProofError::WrongOldRoot { computed: old_root, .. }) = verify(&consistency) else {
-        panic!("another error")
-    };
-    assert_eq!(verify_consistency(3_654_490, &old_root, size, &root, &consistency), Ok(()));
-    assert_eq!(verify(&consistency[1..]), Err(ProofError::MissingHashes));
-    assert_eq!(STANDARD.encode(root.as_bytes()), "AWxD3p811N3m4WTinWRXPvBZHfT9IR9g/R4C7SKLPiU=");
+    let hashes = ct::parse_consistency(&azul(&folder, "get-sth-consistency")).unwrap();
+    assert_eq!(hashes.len(), 30);
+    let old_root = old_root(&hashes, &head.root());
+    assert_eq!(STANDARD.encode(old_root.as_bytes()), "AuIZ5V6sDUj1vn3Y1K85oOaQ7y+FJJKtyRTl1edIKBQ=");
+    let verify = |hashes: &[Hash]| verify_consistency(OLD_SIZE, &old_root, head.size(), &head.root(), hashes);
+    assert_eq!(verify(&hashes), Ok(()));
+    assert_eq!(verify(&hashes[1..]), Err(ProofError::MissingHashes));
 }
