@@ -69,7 +69,7 @@ pub enum LoggedHash {
 }
 
 impl LoggedHash {
-    fn digest_len(self) -> usize {
+    pub(crate) fn digest_len(self) -> usize {
         match self {
             LoggedHash::Sha256 => 32,
             LoggedHash::Sha384 => 48,

@@ -1,9 +1,13 @@
 //! Keys, logs and timestamp authorities of the tests' own, and the way to the vectors.
 mod authority;
+mod issuer;
+mod leaves;
 #[path = "../tests/all/vectors.rs"]
 mod vectors;
 
 pub(crate) use authority::Authority;
+pub(crate) use issuer::{Issuer, Wanted};
+pub(crate) use leaves::{SUBJECT, own_leaves, pem};
 pub(crate) use vectors::{vector, vector_cases, vectors, vectors_ending};
 
 use crate::digest::Digest;

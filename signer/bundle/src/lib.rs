@@ -1,6 +1,8 @@
 //! What a signature is: digests, references, statements, bundles, log entries, trust roots, verification.
 #![doc = include_str!("../README.md")]
 
+pub mod certificate;
+pub mod claims;
 pub mod digest;
 pub mod dsse;
 pub mod entry;
@@ -22,6 +24,8 @@ pub mod timestamp;
 pub mod trust_root;
 pub mod verify;
 
+pub use certificate::{CertificateError, CertificateView};
+pub use claims::{Claim, ClaimedBy, Claims, ClaimsError, Scratch, claims, ct_claims};
 pub use digest::Digest;
 pub use dsse::{Envelope, EnvelopeSignature};
 pub use entry::{EntryBody, EntryError, NewEntry};
@@ -33,5 +37,5 @@ pub use public_key::{HashAlgorithm, KeyAlgorithm, PublicKey, SignatureError};
 pub use reference::{ImageLocator, ImageName, ImageReference, RegistryHost, Repository, Tag};
 pub use signing_config::SigningConfig;
 pub use sigstore_bundle::{Bundle, BundleContent, VerificationKey};
-pub use trust_root::{TrustRoot, TrustedLog, TrustedTimestampAuthority, ValidFor};
+pub use trust_root::{CertificateAuthority, ChainError, TrustRoot, TrustedLog, TrustedTimestampAuthority, ValidFor};
 pub use verify::{Requirements, Verified, VerifyError, verify_bundle, verify_entry, verify_legacy};

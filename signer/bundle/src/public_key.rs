@@ -1,4 +1,9 @@
 //! Public keys: read from PEM or DER, held in one canonical encoding, and verified with.
+mod canonical;
+mod prehash;
+
+pub use canonical::canonical_spki;
+pub(crate) use canonical::pkcs1_spki;
 
 use std::fmt;
 
@@ -112,6 +117,9 @@ pub enum SignatureError {
     /// Well formed, and not by this key over this message.
     #[error("the signature is not by this key over these bytes")]
     Mismatch,
+    /// Only the message would do, or another hash: Ed25519 signs messages, not digests.
+    #[error("a signature of this kind cannot be checked from the digest alone")]
+    NeedsMessage,
 }
 
 /// A public key. Two keys are equal exactly when they verify the same signatures: whatever

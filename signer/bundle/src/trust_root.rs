@@ -1,6 +1,10 @@
 //! The trust root: whose logs, timestamp authorities and certificate authorities are believed, and when.
+mod authority;
+mod chain;
 mod file;
 
+pub use authority::{CertificateAuthority, CertificateLog, UnusableAuthority};
+pub use chain::ChainError;
 pub(crate) use file::moment;
 
 use serde_json::Value;
@@ -15,10 +19,14 @@ pub struct TrustRoot {
     pub unusable_logs: Vec<UnusableLog>,
     /// Timestamp authorities.
     pub timestamp_authorities: Vec<TrustedTimestampAuthority>,
-    /// Certificate authorities, as in the file: kept for whoever gets the file from us.
-    pub certificate_authorities: Vec<Value>,
-    /// Certificate transparency logs, as in the file: kept likewise.
-    pub certificate_logs: Vec<Value>,
+    /// Certificate authorities.
+    pub certificate_authorities: Vec<CertificateAuthority>,
+    /// Certificate authorities that the file names and that we cannot read.
+    pub unusable_authorities: Vec<UnusableAuthority>,
+    /// Certificate transparency logs.
+    pub certificate_logs: Vec<CertificateLog>,
+    /// Certificate transparency logs that the file names and that we cannot verify.
+    pub unusable_certificate_logs: Vec<UnusableLog>,
 }
 
 /// A log and the key that it signs with.
@@ -168,6 +176,26 @@ impl TrustRoot {
         Ok(())
     }
 
+    /// Trusts a certificate authority by its chain, from the certificate that issues to the root.
+    pub fn add_certificate_authority(&mut self, uri: &str, chain_der: Vec<Vec<u8>>, valid_for: ValidFor) {
+        push_new(&mut self.certificate_authorities, CertificateAuthority::new(uri, chain_der, valid_for));
+    }
+
+    /// Trusts a certificate transparency log. An Ed25519 key takes the host of the URL as its name unless it has one.
+    pub fn add_certificate_log(
+        &mut self,
+        base_url: &str,
+        key: LogKey,
+        valid_for: ValidFor,
+    ) -> Result<(), TrustRootError> {
+        let key = match key.name() {
+            Some(_) => key,
+            None => file::named_key(base_url, key.spki(), None)?,
+        };
+        push_new(&mut self.certificate_logs, CertificateLog::new(base_url, key, valid_for));
+        Ok(())
+    }
+
     /// Trusts whom the other trusts as well.
     pub fn merge(&mut self, other: TrustRoot) {
         for log in other.logs {
@@ -182,8 +210,14 @@ impl TrustRoot {
         for authority in other.certificate_authorities {
             push_new(&mut self.certificate_authorities, authority);
         }
+        for authority in other.unusable_authorities {
+            push_new(&mut self.unusable_authorities, authority);
+        }
         for log in other.certificate_logs {
             push_new(&mut self.certificate_logs, log);
+        }
+        for log in other.unusable_certificate_logs {
+            push_new(&mut self.unusable_certificate_logs, log);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What the fuzz targets assert of any bytes. The crate's tests replay the corpus through these functions too.
 
+use bundle::certificate::CertificateView;
+use bundle::claims::{ClaimedBy, Scratch};
 use bundle::legacy::{LegacySignature, legacy_image};
 use bundle::oci::{Descriptor, Manifest, classify, parse_referrers, referrers_index_with};
 use bundle::{
@@ -106,6 +108,38 @@ pub fn entry(bytes: &[u8]) {
             key,
         };
         assert!(entry.matches(bytes).is_err());
+    }
+}
+
+/// What a leaf claims lies within it or was decoded from it; each certificate reads the same alone.
+pub fn claims(bytes: &[u8]) {
+    let mut scratch = Scratch::new();
+    let of_rekor = bundle::claims::claims(bytes, &mut scratch);
+    for claims in of_rekor.into_iter().chain(bundle::claims::ct_claims(bytes)) {
+        for claim in &claims.signatures {
+            assert!(claim.signature.len() <= bytes.len());
+            if let ClaimedBy::Certificate(view) = claim.by {
+                let again = if claims.version == "precert" {
+                    CertificateView::parse_tbs(view.raw())
+                } else {
+                    CertificateView::parse(view.raw())
+                };
+                assert_eq!(again, Ok(view));
+            }
+        }
+    }
+}
+
+/// A certificate that parses can be walked to its end, and names nobody whom its bytes do not.
+pub fn certificate(bytes: &[u8]) {
+    for view in [CertificateView::parse(bytes), CertificateView::parse_tbs(bytes)].into_iter().flatten() {
+        // Each byte that is no UTF-8 is shown as three, an IPv6 address at twice its length or more.
+        let names: usize = view.subjects().map(|name| name.len()).sum();
+        assert!(names <= bytes.len() * 3);
+        let values: usize = view.extensions().map(|extension| extension.text().len()).sum();
+        assert!(values <= bytes.len() * 3);
+        let _ = (view.issuer(), view.not_before(), view.not_after(), view.extension("1.3.6.1.4.1.57264.1.12"));
+        assert!(TrustRoot::empty().issued(&view).is_err());
     }
 }
 

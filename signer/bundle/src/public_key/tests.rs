@@ -161,6 +161,68 @@ fn rsa_verifies_with_pkcs1_and_has_one_encoding() {
 }
 
 #[test]
+fn a_signature_is_verified_from_the_digest_alone() {
+    let (message, wrong) = (b"message", b"massage");
+    let (signer, p256) = p256_key();
+    let signature: p256::ecdsa::Signature =
+        signer.sign_prehash(&HashAlgorithm::Sha256.digest(message)).expect("it signs");
+    let high =
+        p256::ecdsa::Signature::from_scalars(signature.r().to_bytes(), (-*signature.s()).to_bytes()).expect("negated");
+    let (signer, p384) = p384_key();
+    let on_p384: p384::ecdsa::Signature =
+        signer.sign_prehash(&HashAlgorithm::Sha384.digest(message)).expect("it signs");
+    let pair = RsaKeyPair::generate(KeySize::Rsa2048).expect("a key");
+    let rsa =
+        PublicKey::from_spki(&encoded(RSA_ENCRYPTION, Some(AnyRef::NULL), pair.public_key().as_ref())).expect("rsa");
+    let mut by_rsa = vec![0; 256];
+    pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut by_rsa).expect("it signs");
+    let cases = [
+        (&p256, HashAlgorithm::Sha256, signature.to_der().as_bytes().to_vec()),
+        (&p256, HashAlgorithm::Sha256, high.to_der().as_bytes().to_vec()),
+        (&p384, HashAlgorithm::Sha384, on_p384.to_der().as_bytes().to_vec()),
+        (&rsa, HashAlgorithm::Sha256, by_rsa),
+    ];
+    for (key, hash, signature) in cases {
+        let digest = hash.digest(message);
+        assert_eq!(key.verify_digest(&digest, &signature, hash), Ok(()), "{key:?}");
+        assert_eq!(key.verify_digest(&hash.digest(wrong), &signature, hash), Err(SignatureError::Mismatch), "{key:?}");
+        assert_eq!(key.verify_digest(&digest[1..], &signature, hash), Err(SignatureError::Mismatch), "{key:?}");
+        assert_eq!(key.verify_digest(&digest, &signature[1..], hash), Err(SignatureError::Malformed), "{key:?}");
+        let other = if hash == HashAlgorithm::Sha256 { HashAlgorithm::Sha384 } else { HashAlgorithm::Sha256 };
+        assert_eq!(
+            key.verify_digest(&other.digest(message), &signature, other),
+            Err(SignatureError::Mismatch),
+            "{key:?}"
+        );
+    }
+    let signer = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
+    let key = spki_of(ED25519, None, signer.verifying_key().as_bytes()).expect("an ed25519 key");
+    let digest = HashAlgorithm::Sha256.digest(message);
+    let refused = key.verify_digest(&digest, &signer.sign(&digest).to_vec(), HashAlgorithm::Sha256);
+    assert_eq!(refused, Err(SignatureError::NeedsMessage));
+}
+
+#[test]
+fn the_canonical_encoding_is_found_with_and_without_the_curve() {
+    let (signer, p256) = p256_key();
+    let (_, p384) = p384_key();
+    let ed25519 = spki_of(ED25519, None, ed25519_dalek::SigningKey::from_bytes(&[7; 32]).verifying_key().as_bytes());
+    let pair = RsaKeyPair::generate(KeySize::Rsa2048).expect("a key");
+    let rsa = PublicKey::from_spki(&encoded(RSA_ENCRYPTION, None, pair.public_key().as_ref())).expect("rsa");
+    for key in [&p256, &p384, &ed25519.expect("a key")] {
+        assert!(matches!(canonical_spki(key.spki()), std::borrow::Cow::Borrowed(spki) if spki == key.spki()));
+    }
+    assert_eq!(canonical_spki(rsa.spki()), rsa.spki());
+    assert_eq!(canonical_spki(&encoded(RSA_ENCRYPTION, None, pair.public_key().as_ref())), rsa.spki());
+    assert_eq!(pkcs1_spki(pair.public_key().as_ref()).as_deref(), Some(rsa.spki()));
+    assert_eq!(pkcs1_spki(p256.spki()), None);
+    let compressed =
+        encoded(EC_PUBLIC_KEY, Some((&NIST_P256).into()), signer.verifying_key().to_sec1_point(true).as_bytes());
+    assert_eq!(canonical_spki(&compressed), p256.spki());
+    assert_eq!(canonical_spki(b"anything"), &b"anything"[..]);
+}
+
+#[test]
 fn a_key_is_printed_by_its_fingerprint() {
     let (_, key) = p256_key();
     assert_eq!(format!("{key:?}"), format!("PublicKey(ecdsa-p256 {})", key.fingerprint()));

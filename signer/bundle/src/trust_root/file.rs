@@ -1,7 +1,12 @@
 //! The JSON of `trusted_root.json`, read and written.
-use super::{TrustRoot, TrustRootError, TrustedLog, TrustedTimestampAuthority, UnusableLog, ValidFor};
+use super::{
+    CertificateAuthority, CertificateLog, TrustRoot, TrustRootError, TrustedLog, TrustedTimestampAuthority,
+    UnusableAuthority, UnusableLog, ValidFor,
+};
+use crate::certificate::CertificateView;
 use crate::json;
 use crate::protojson::Base64;
+use crate::public_key::{KeyAlgorithm, PublicKey};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -93,11 +98,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<TrustRoot, TrustRootError> {
     if ![V0_1, V0_2, OLDER].contains(&file.media_type.as_str()) {
         return Err(TrustRootError::MediaType(file.media_type));
     }
-    let mut root = TrustRoot {
-        certificate_authorities: file.certificate_authorities,
-        certificate_logs: file.ctlogs,
-        ..TrustRoot::default()
-    };
+    let mut root = TrustRoot::default();
     for value in file.tlogs {
         match log(LogJson::deserialize(&value)?) {
             Ok(log) => root.logs.push(log),
@@ -106,6 +107,28 @@ pub(super) fn parse(bytes: &[u8]) -> Result<TrustRoot, TrustRootError> {
                 root.unusable_logs.push(UnusableLog { base_url, reason, json: value })
             }
             Err(other) => return Err(other),
+        }
+    }
+    for json in file.certificate_authorities {
+        match certificate_authority(&json) {
+            Ok((uri, chain, valid_for)) => {
+                root.certificate_authorities.push(CertificateAuthority { uri, chain, valid_for, json });
+            }
+            Err(reason) => {
+                let uri = json.get("uri").and_then(Value::as_str).unwrap_or_default().to_owned();
+                root.unusable_authorities.push(UnusableAuthority { uri, reason, json });
+            }
+        }
+    }
+    for json in file.ctlogs {
+        match LogJson::deserialize(&json).map_err(TrustRootError::from).and_then(log) {
+            Ok(TrustedLog { base_url, key, log_id, valid_for }) => {
+                root.certificate_logs.push(CertificateLog { base_url, key, log_id, valid_for, json });
+            }
+            Err(error) => {
+                let base_url = json.get("baseUrl").and_then(Value::as_str).unwrap_or_default().to_owned();
+                root.unusable_certificate_logs.push(UnusableLog { base_url, reason: error.to_string(), json });
+            }
         }
     }
     for authority in file.timestamp_authorities {
@@ -121,6 +144,22 @@ pub(super) fn parse(bytes: &[u8]) -> Result<TrustRoot, TrustRootError> {
         });
     }
     Ok(root)
+}
+
+type Authority = (String, Vec<Vec<u8>>, ValidFor);
+
+/// One that cannot be read must not take the logs with it, so the reason is only text.
+fn certificate_authority(json: &Value) -> Result<Authority, String> {
+    let authority = AuthorityJson::deserialize(json).map_err(|error| error.to_string())?;
+    let valid_for = period(authority.valid_for, &authority.uri).map_err(|error| error.to_string())?;
+    let chain: Vec<_> = authority.cert_chain.certificates.into_iter().map(|c| c.raw_bytes.0).collect();
+    if chain.is_empty() {
+        return Err("has no certificate".to_owned());
+    }
+    for der in &chain {
+        CertificateView::parse(der).map_err(|error| error.to_string())?;
+    }
+    Ok((authority.uri, chain, valid_for))
 }
 
 fn log(json: LogJson) -> Result<TrustedLog, TrustRootError> {
@@ -192,28 +231,62 @@ fn written(valid_for: ValidFor) -> Option<PeriodJson> {
         .then(|| PeriodJson { start: valid_for.start.and_then(bound), end: valid_for.end.and_then(bound) })
 }
 
+/// A certificate authority's JSON.
+pub(super) fn authority_json(uri: &str, chain: &[Vec<u8>], valid_for: ValidFor) -> Value {
+    json_of(&AuthorityJson {
+        subject: None,
+        uri: uri.to_owned(),
+        cert_chain: ChainJson {
+            certificates: chain.iter().map(|der| CertificateJson { raw_bytes: Base64(der.clone()) }).collect(),
+        },
+        valid_for: written(valid_for),
+    })
+}
+
+/// A log's JSON.
+pub(super) fn log_json(base_url: &str, key: &LogKey, log_id: &[u8; 32], valid_for: ValidFor) -> Value {
+    json_of(&LogJson {
+        base_url: base_url.to_owned(),
+        hash_algorithm: "SHA2_256".to_owned(),
+        public_key: KeyJson {
+            raw_bytes: Base64(key.spki().to_vec()),
+            key_details: key_details(key.spki()).to_owned(),
+            valid_for: written(valid_for),
+        },
+        log_id: IdJson { key_id: Base64(log_id.to_vec()) },
+        checkpoint_key_id: (*log_id != key.key_id()).then(|| IdJson { key_id: Base64(key.key_id().to_vec()) }),
+    })
+}
+
+/// Nothing in these structures can fail to be written.
+fn json_of(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+/// The kind of a key in `dev.sigstore.common.v1.PublicKeyDetails`.
+fn key_details(spki: &[u8]) -> &'static str {
+    match PublicKey::from_spki(spki).map(|key| key.algorithm()) {
+        Ok(KeyAlgorithm::Ed25519) => "PKIX_ED25519",
+        Ok(KeyAlgorithm::EcdsaP384) => "PKIX_ECDSA_P384_SHA_384",
+        Ok(KeyAlgorithm::Rsa { bits: 4096 }) => "PKIX_RSA_PKCS1V15_4096_SHA256",
+        Ok(KeyAlgorithm::Rsa { bits: 3072 }) => "PKIX_RSA_PKCS1V15_3072_SHA256",
+        Ok(KeyAlgorithm::Rsa { .. }) => "PKIX_RSA_PKCS1V15_2048_SHA256",
+        _ => "PKIX_ECDSA_P256_SHA_256",
+    }
+}
+
 pub(super) fn write(root: &TrustRoot) -> Vec<u8> {
-    let logs = root.logs.iter().filter_map(|log| {
-        let ed25519 = log.key.spki().starts_with(&ED25519_PREFIX);
-        serde_json::to_value(LogJson {
-            base_url: log.base_url.clone(),
-            hash_algorithm: "SHA2_256".to_owned(),
-            public_key: KeyJson {
-                raw_bytes: Base64(log.key.spki().to_vec()),
-                key_details: if ed25519 { "PKIX_ED25519" } else { "PKIX_ECDSA_P256_SHA_256" }.to_owned(),
-                valid_for: written(log.valid_for),
-            },
-            log_id: IdJson { key_id: Base64(log.log_id.to_vec()) },
-            checkpoint_key_id: (log.log_id != log.key.key_id())
-                .then(|| IdJson { key_id: Base64(log.key.key_id().to_vec()) }),
-        })
-        .ok()
-    });
+    let logs = root.logs.iter().map(|log| log_json(&log.base_url, &log.key, &log.log_id, log.valid_for));
+    let authorities = root.certificate_authorities.iter().map(|authority| &authority.json);
+    let certificate_logs = root.certificate_logs.iter().map(|log| &log.json);
     let file = RootJson {
         media_type: V0_1.to_owned(),
         tlogs: logs.chain(root.unusable_logs.iter().map(|log| log.json.clone())).collect(),
-        certificate_authorities: root.certificate_authorities.clone(),
-        ctlogs: root.certificate_logs.clone(),
+        certificate_authorities: authorities
+            .chain(root.unusable_authorities.iter().map(|authority| &authority.json))
+            .cloned()
+            .collect(),
+        ctlogs: certificate_logs.chain(root.unusable_certificate_logs.iter().map(|log| &log.json)).cloned().collect(),
         timestamp_authorities: root
             .timestamp_authorities
             .iter()

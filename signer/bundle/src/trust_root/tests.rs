@@ -94,8 +94,11 @@ fn a_checkpoint_key_id_names_the_note_and_the_log_id_the_entries() {
 
 #[test]
 fn a_log_of_an_unknown_kind_does_not_take_the_others_with_it() {
-    let p384 = crate::protojson::encode(&TestKey::p384(9).spki());
-    let root = changed(|v| v["tlogs"][0]["publicKey"]["rawBytes"] = p384.as_str().into()).unwrap();
+    // The curve of Bitcoin: the last byte of P-384's object identifier, changed.
+    let mut other_curve = TestKey::p384(9).spki();
+    other_curve[19] = 10;
+    let other_curve = crate::protojson::encode(&other_curve);
+    let root = changed(|v| v["tlogs"][0]["publicKey"]["rawBytes"] = other_curve.as_str().into()).unwrap();
     assert_eq!(root.logs.len(), 1);
     assert_eq!(root.unusable_logs[0].base_url, "https://rekor.example.com");
     assert!(root.unusable_logs[0].reason.contains("ECDSA P-256"), "{}", root.unusable_logs[0].reason);

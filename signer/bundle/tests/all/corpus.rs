@@ -70,3 +70,13 @@ fn the_signing_config_corpus_replays() {
 fn the_timestamp_corpus_replays() {
     replay("timestamp", targets::timestamp);
 }
+
+#[test]
+fn the_claims_corpus_replays() {
+    replay("claims", targets::claims);
+}
+
+#[test]
+fn the_certificate_corpus_replays() {
+    replay("certificate", targets::certificate);
+}
