@@ -29,7 +29,7 @@ macro_rules! from_row {
 pub(crate) use from_row;
 
 /// A column did not hold what we wrote into it.
-fn corrupt(column: &str, source: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+pub(crate) fn corrupt(column: &str, source: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
     sqlx::Error::ColumnDecode { index: column.to_owned(), source: Box::new(source) }
 }
 
@@ -68,8 +68,28 @@ pub(crate) fn signed(column: &'static str, value: u64) -> Result<i64, StoreError
 /// Text from outside as a column takes it: bounded, and without NUL, which PostgreSQL refuses.
 pub(crate) fn text(text: &str) -> Cow<'_, str> {
     let end = text.char_indices().nth(TEXT_MAX_CHARS).map_or(text.len(), |(end, _)| end);
-    let text = &text[..end];
+    whole_text(&text[..end])
+}
+
+/// [`text`] that means nothing when it is cut.
+pub(crate) fn whole_text(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
+}
+
+/// A key for text or bytes of any length, where an index takes only so much: the SHA-256 of the parts, each with its
+/// length before it.
+pub(crate) fn key_of(parts: &[&[u8]]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    for part in parts {
+        whole.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        whole.extend_from_slice(part);
+    }
+    bundle::Digest::of(&whole).as_bytes().to_vec()
+}
+
+/// Reads a 32-byte hash back.
+pub(crate) fn hash(column: &str, value: &[u8]) -> Result<[u8; 32], sqlx::Error> {
+    converted(column, value)
 }
 
 #[cfg(test)]
@@ -81,6 +101,12 @@ mod tests {
         assert_eq!(text("a\0b"), "a\u{fffd}b");
         let long = "é".repeat(TEXT_MAX_CHARS + 1);
         assert_eq!(text(&long).chars().count(), TEXT_MAX_CHARS);
+    }
+
+    #[test]
+    fn the_parts_of_a_key_do_not_run_into_each_other() {
+        assert_ne!(key_of(&[b"ab", b"c"]), key_of(&[b"a", b"bc"]));
+        assert_eq!(key_of(&[b"ab", b"c"]), key_of(&[b"ab", b"c"]));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! the database's clock in unix milliseconds, and how a claim steps over rows that others claim.
 
 /// Stamps every noun for one engine's store. The type must have `begin()` (a write transaction),
-/// `reader()` (a pool), `record_batch()` and `wakeups`.
+/// `begin_in_turn()` (one whose ids become visible in their order), `reader()` (a pool), `record_batch()`, `rights` and
+/// `wakeups`.
 macro_rules! stamp {
     ($Store:ty, $Database:ty, now = $now:literal, claim = $claim:literal) => {
         crate::events::stamp_events!($Store, $Database, $now, $claim);
@@ -14,6 +15,16 @@ macro_rules! stamp {
         crate::ledger::stamp_ledger!($Store, $Database);
         crate::own_artifacts::stamp_own_artifacts!($Store, $now);
         crate::locks::stamp_locks!($Store, $now);
+        crate::certificate_keys::stamp_certificate_keys!($Store);
+        crate::observations::stamp_observations!($Store);
+        crate::ledger_view::stamp_ledger_view!($Store);
+        crate::findings::stamp_findings!($Store, $Database);
+        crate::outbox::stamp_outbox!($Store, $Database, $now, $claim);
+        crate::followed_logs::stamp_followed_logs!($Store, $Database, $now);
+        crate::suspects::stamp_suspects!($Store, $Database, $now);
+        crate::sightings::stamp_sightings!($Store, $Database);
+        crate::own_entries::stamp_own_entries!($Store, $now);
+        crate::intents_seen::stamp_intents_seen!($Store);
         crate::retention::stamp_retention!($Store);
         crate::status::stamp_status!($Store, $now);
         impl crate::Store for $Store {}

@@ -64,6 +64,16 @@ pub enum StoreError {
         /// The version that it has.
         version: i64,
     },
+    /// The schema is older than this program, and this role may not change it.
+    #[error(
+        "the database's schema is at {version}, this build needs {needs}, and this role may not change it: start once with the owner's role"
+    )]
+    SchemaRights {
+        /// The version that it has; 0: none.
+        version: i64,
+        /// The version that is needed.
+        needs: i64,
+    },
     /// The schema could not be brought up to date.
     #[error("cannot bring the database's schema up to date: {cause}")]
     Migrate {

@@ -1,4 +1,4 @@
-//! What we remember: push events, jobs, the ledger; in SQLite or PostgreSQL. The only SQL in the
+//! What we remember: push events, jobs, the ledger, logs and findings; in SQLite or PostgreSQL. The only SQL in the
 //! project.
 //!
 //! [`open`] takes a URL and answers with one [`Store`], whichever the engine. Its methods are
@@ -9,48 +9,92 @@
 //! - What [`Events::record_events`] has answered for survives a crash and a power cut.
 //! - Leases run on the database's clock and are fenced by a token: who lost a lease writes nothing.
 //! - A job that is woken while it is worked on runs again.
+//! - What was found in a log is written with the position that it leads to, or not at all.
 //! - The ledger takes each fact once; the first writer wins and everyone is told what is stored.
 //!
 //! # Out of scope
 //! What to sign and when (`watcher`), how (`signer`), and whether what is stored verifies (`bundle`).
 //! Retries are counted here and paced by the caller.
 
+mod certificate_keys;
 mod column;
 mod dead_letters;
 mod dialect;
 mod error;
 mod events;
+mod findings;
+mod followed_logs;
+mod intents_seen;
 mod jobs;
 mod ledger;
+mod ledger_view;
 mod locks;
 mod migrations;
+mod observations;
+mod outbox;
 mod own_artifacts;
+mod own_entries;
 mod parked;
 mod postgres;
 mod retention;
+mod sightings;
 mod skips;
 mod sqlite;
 mod status;
+mod suspects;
 #[cfg(test)]
 mod testing;
 
 use std::sync::Arc;
 
+pub use certificate_keys::{CertificateKey, CertificateKeys};
 pub use dead_letters::{DeadLetter, DeadLetters};
 pub use error::StoreError;
 pub use events::{Events, LeasedEvent, NewEvent};
+pub use findings::{
+    EvidenceRow, FindingFilter, FindingKind, FindingRow, FindingState, Findings, NewFinding, Raised, Severity, Sink,
+};
+pub use followed_logs::{
+    Advance, FollowedLog, FollowedLogs, Head, LogLease, LogTrust, NewTrust, NoteRow, NoteSeen, VerifiedPosition,
+};
+pub use intents_seen::{IntentSeen, IntentsSeen};
 pub use jobs::{FinishedJob, JobClass, JobOutcome, JobRow, JobState, Jobs, LeasedJob, NewJob, UnknownWord};
 pub use ledger::{Intent, Ledger, LedgerRow, Material, RecordedEntry, RecordedSignature, Stage};
+pub use ledger_view::{EntryCursor, LedgerDigest, LedgerEntryRow, LedgerKeyRow, LedgerView};
 pub use locks::{LockToken, Locks};
+pub use observations::{NewObservation, Observation, Observations};
+pub use outbox::{LeasedAlert, Outbox, OutboxCount};
 pub use own_artifacts::OwnArtifacts;
+pub use own_entries::{OwnEntries, OwnEntry, OwnEntryCounts, OwnEntryState};
 pub use parked::{Parked, ParkedFilter, ParkedRow};
 pub use retention::{Purged, Retention};
+pub use sightings::{ObservedIdentity, Sighting, Sightings};
 pub use skips::{Skip, Skips};
 pub use status::{Counts, Status};
+pub use suspects::{NewSuspect, Suspect, Suspects};
 
 /// Everything that we remember. One trait for both engines; every test of it runs on both.
 pub trait Store:
-    Events + DeadLetters + Skips + Jobs + Parked + Ledger + OwnArtifacts + Locks + Retention + Status
+    Events
+    + DeadLetters
+    + Skips
+    + Jobs
+    + Parked
+    + Ledger
+    + OwnArtifacts
+    + Locks
+    + CertificateKeys
+    + Observations
+    + LedgerView
+    + FollowedLogs
+    + Findings
+    + Outbox
+    + Suspects
+    + Sightings
+    + OwnEntries
+    + IntentsSeen
+    + Retention
+    + Status
 {
 }
 

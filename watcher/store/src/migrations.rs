@@ -8,12 +8,23 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// The migrations of SQLite.
 pub(crate) fn sqlite() -> Migrator {
-    migrator([(1, "intake, jobs, ledger", include_str!("../../../migrations/sqlite/0001_intake_jobs_ledger.sql"))])
+    migrator([
+        (1, "intake, jobs, ledger", include_str!("../../../migrations/sqlite/0001_intake_jobs_ledger.sql")),
+        (2, "monitor", include_str!("../../../migrations/sqlite/0002_monitor.sql")),
+    ])
 }
 
 /// The migrations of PostgreSQL; the migrator holds an advisory lock while they run.
 pub(crate) fn postgres() -> Migrator {
-    migrator([(1, "intake, jobs, ledger", include_str!("../../../migrations/postgres/0001_intake_jobs_ledger.sql"))])
+    migrator([
+        (1, "intake, jobs, ledger", include_str!("../../../migrations/postgres/0001_intake_jobs_ledger.sql")),
+        (2, "monitor", include_str!("../../../migrations/postgres/0002_monitor.sql")),
+    ])
+}
+
+/// The version that this build needs.
+pub(crate) fn newest(migrator: &Migrator) -> i64 {
+    migrator.iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
 fn migrator<const N: usize>(files: [(i64, &'static str, &'static str); N]) -> Migrator {
@@ -38,8 +49,10 @@ mod tests {
                 .iter()
                 .map(|migration| {
                     let lines = migration.sql.as_str().lines();
-                    let created = lines.filter(|line| line.starts_with("CREATE"));
-                    (migration.version, created.map(str::to_owned).collect())
+                    let created = lines.filter(|line| {
+                        line.starts_with("CREATE") && !line.contains(" SCHEMA ") && !line.contains(" FUNCTION ")
+                    });
+                    (migration.version, created.map(|line| line.replace("monitor.", "")).collect())
                 })
                 .collect()
         };

@@ -1,14 +1,17 @@
 //! PostgreSQL: many processes share the work. Claims skip rows that others claim, and leases run on
 //! the server's clock.
 
+use std::cmp::Ordering;
 use std::str::FromStr;
 use std::time::Duration;
 
+use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 use tokio::sync::watch;
 
 use crate::dialect::stamp;
+use crate::retention::Rights;
 use crate::{NewEvent, StoreError, migrations};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -18,6 +21,7 @@ const CONNECTIONS: u32 = 16;
 pub(crate) struct PostgresStore {
     pool: PgPool,
     wakeups: watch::Sender<u64>,
+    rights: Rights,
 }
 
 impl PostgresStore {
@@ -35,7 +39,11 @@ impl PostgresStore {
     }
 
     pub(crate) async fn open_with(options: PgConnectOptions) -> Result<Self, StoreError> {
-        let options = options.application_name("sealwatch");
+        if options.get_options().is_some_and(|options| options.contains("search_path")) {
+            let reason = "it sets search_path; sealwatch keeps its tables in the schemas public and monitor".to_owned();
+            return Err(StoreError::Url { reason });
+        }
+        let options = options.application_name("sealwatch").options([("search_path", "public,monitor")]);
         let target = target(&options);
         // One connection by hand: a pool would try until its time is up and say only that.
         let connecting = PgConnection::connect_with(&options);
@@ -47,17 +55,28 @@ impl PostgresStore {
                 return Err(StoreError::ConnectTimeout { target, seconds });
             }
         };
-        migrations::postgres().run_direct(None, &mut connection, false).await?;
+        migrate(&mut connection).await?;
+        let rights = rights(&mut connection).await?;
         connection.close().await?;
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(CONNECT_TIMEOUT)
             .connect_lazy_with(options);
-        Ok(Self { pool, wakeups: watch::Sender::new(0) })
+        Ok(Self { pool, wakeups: watch::Sender::new(0), rights })
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
         Ok(self.pool.begin().await?)
+    }
+
+    /// A transaction that waits for its like: without it, an id may become visible after a larger one, and whoever
+    /// reads from a cursor would miss it.
+    async fn begin_in_turn(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        const TURN: &str = "-- postgres::begin_in_turn
+SELECT pg_advisory_xact_lock(hashtext('sealwatch.in_turn'))";
+        let mut tx = self.begin().await?;
+        sqlx::query(TURN).execute(&mut *tx).await?;
+        Ok(tx)
     }
 
     fn reader(&self) -> &PgPool {
@@ -75,6 +94,43 @@ impl PostgresStore {
     async fn close_connections(&self) {
         self.pool.close().await;
     }
+}
+
+/// Brings the schema up to date, unless it is: then a role will do that may not change it.
+async fn migrate(connection: &mut PgConnection) -> Result<(), StoreError> {
+    const KNOWN: &str = "-- postgres::migrate
+SELECT to_regclass('public._sqlx_migrations') IS NOT NULL";
+    const VERSION: &str = "-- postgres::migrate
+SELECT COALESCE(MAX(version), 0) FROM public._sqlx_migrations";
+    let migrator = migrations::postgres();
+    let needs = migrations::newest(&migrator);
+    let (known,): (bool,) = sqlx::query_as(KNOWN).fetch_one(&mut *connection).await?;
+    let (version,): (i64,) = if known { sqlx::query_as(VERSION).fetch_one(&mut *connection).await? } else { (0,) };
+    match version.cmp(&needs) {
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(StoreError::NewerSchema { version }),
+        Ordering::Less => match migrator.run_direct(None, connection, false).await {
+            Err(error) if is_denied(&error) => Err(StoreError::SchemaRights { version, needs }),
+            outcome => Ok(outcome?),
+        },
+    }
+}
+
+/// Whether the database refused for want of rights (SQLSTATE 42501).
+fn is_denied(error: &MigrateError) -> bool {
+    let cause = match error {
+        MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => cause,
+        _ => return false,
+    };
+    cause.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "42501")
+}
+
+/// Which side's rows this role may delete.
+async fn rights(connection: &mut PgConnection) -> Result<Rights, StoreError> {
+    const RIGHTS: &str = "-- postgres::rights
+SELECT has_table_privilege('public.jobs', 'DELETE'), has_schema_privilege('monitor', 'USAGE')";
+    let (signer, monitor) = sqlx::query_as(RIGHTS).fetch_one(connection).await?;
+    Ok(Rights { signer, monitor })
 }
 
 /// The database as errors name it: who, where and which, without a password.

@@ -1,5 +1,5 @@
-//! Forgetting what has served its purpose: finished jobs, skips and dead letters. The ledger is not
-//! forgotten, nor is what is parked.
+//! Forgetting what has served its purpose: finished jobs, skips, dead letters and observations; alerts that were
+//! delivered, suspects that are settled. The ledger is not forgotten, nor is what is parked, nor a finding or a note.
 
 use async_trait::async_trait;
 
@@ -17,12 +17,32 @@ pub struct Purged {
     pub skips: u64,
     /// Dead letters.
     pub dead_letters: u64,
+    /// Log entries that were met in registries.
+    pub observations: u64,
+    /// Alerts that were delivered. The last one to each sink stays while its finding is not over: that sink is to hear
+    /// of the end.
+    pub alerts: u64,
+    /// Suspects that were settled.
+    pub suspects: u64,
+}
+
+/// What this process may forget: with roles of their own, the signer's side or the monitor's.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Rights {
+    pub(crate) signer: bool,
+    pub(crate) monitor: bool,
+}
+
+impl Rights {
+    /// One role does everything.
+    pub(crate) const ALL: Self = Self { signer: true, monitor: true };
 }
 
 /// Forgets the old.
 #[async_trait]
 pub trait Retention: Send + Sync {
-    /// Forgets what was finished, skipped or received before a time in unix milliseconds.
+    /// Forgets what was finished, skipped, received or met before a time in unix milliseconds. Where the signer and the
+    /// monitor have roles of their own in the database, each forgets its side.
     async fn purge(&self, before_ms: i64) -> Result<Purged, StoreError>;
 }
 
@@ -39,6 +59,21 @@ DELETE FROM skips WHERE id IN (
 pub(crate) const DEAD_LETTERS: &str = "-- retention::purge
 DELETE FROM dead_letters WHERE id IN (
     SELECT id FROM dead_letters WHERE received_at < $1 ORDER BY received_at LIMIT $2)";
+
+pub(crate) const OBSERVATIONS: &str = "-- retention::purge
+DELETE FROM observations WHERE id IN (
+    SELECT id FROM observations WHERE observed_at < $1 ORDER BY observed_at LIMIT $2)";
+
+pub(crate) const ALERTS: &str = "-- retention::purge
+DELETE FROM alerts WHERE id IN (
+    SELECT a.id FROM alerts a JOIN findings f ON f.id = a.finding_id
+    WHERE a.finished_at IS NOT NULL AND a.finished_at < $1 AND (f.state = 'cleared' OR EXISTS (
+        SELECT 1 FROM alerts n WHERE n.finding_id = a.finding_id AND n.sink = a.sink AND n.id > a.id))
+    ORDER BY a.finished_at LIMIT $2)";
+
+pub(crate) const SUSPECTS: &str = "-- retention::purge
+DELETE FROM suspects WHERE id IN (
+    SELECT id FROM suspects WHERE settled_at IS NOT NULL AND settled_at < $1 ORDER BY settled_at LIMIT $2)";
 
 macro_rules! stamp_retention {
     ($Store:ty) => {
@@ -65,12 +100,19 @@ macro_rules! stamp_retention {
         #[async_trait::async_trait]
         impl crate::Retention for $Store {
             async fn purge(&self, before_ms: i64) -> Result<crate::Purged, crate::StoreError> {
-                use crate::retention::{DEAD_LETTERS, JOBS, SKIPS};
-                Ok(crate::Purged {
-                    jobs: self.purge_by(JOBS, before_ms).await?,
-                    skips: self.purge_by(SKIPS, before_ms).await?,
-                    dead_letters: self.purge_by(DEAD_LETTERS, before_ms).await?,
-                })
+                use crate::retention::{ALERTS, DEAD_LETTERS, JOBS, OBSERVATIONS, SKIPS, SUSPECTS};
+                let mut purged = crate::Purged::default();
+                if self.rights.signer {
+                    purged.jobs = self.purge_by(JOBS, before_ms).await?;
+                    purged.skips = self.purge_by(SKIPS, before_ms).await?;
+                    purged.dead_letters = self.purge_by(DEAD_LETTERS, before_ms).await?;
+                    purged.observations = self.purge_by(OBSERVATIONS, before_ms).await?;
+                }
+                if self.rights.monitor {
+                    purged.alerts = self.purge_by(ALERTS, before_ms).await?;
+                    purged.suspects = self.purge_by(SUSPECTS, before_ms).await?;
+                }
+                Ok(purged)
             }
         }
     };
@@ -129,7 +171,7 @@ mod tests {
 
             assert_eq!(store.purge(50).await.unwrap(), Purged::default());
             let purged = store.purge(FAR).await.unwrap();
-            assert_eq!(purged, Purged { jobs: 2, skips: 1, dead_letters: 1 });
+            assert_eq!(purged, Purged { jobs: 2, skips: 1, dead_letters: 1, ..Purged::default() });
             let counts = store.counts().await.unwrap();
             assert_eq!((counts.jobs_ready, counts.jobs_parked, counts.events_waiting), (1, 1, 1));
             assert_eq!((counts.jobs_done, counts.jobs_skipped, counts.dead_letters), (0, 0, 0));

@@ -12,6 +12,7 @@ use sqlx::{Sqlite, Transaction};
 use tokio::sync::watch;
 
 use crate::dialect::stamp;
+use crate::retention::Rights;
 use crate::{NewEvent, StoreError, migrations};
 
 mod committer;
@@ -29,6 +30,7 @@ pub(crate) struct SqliteStore {
     reader: SqlitePool,
     committer: Committer,
     wakeups: watch::Sender<u64>,
+    rights: Rights,
     /// Held as long as the store lives. A database in memory needs none.
     _lock: Option<LockFile>,
 }
@@ -58,7 +60,7 @@ impl SqliteStore {
         let reading = options.pragma("query_only", "1");
         let reader = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(reading);
         let committer = Committer::start(writer.clone());
-        Ok(Self { writer, reader, committer, wakeups: watch::Sender::new(0), _lock: None })
+        Ok(Self { writer, reader, committer, wakeups: watch::Sender::new(0), rights: Rights::ALL, _lock: None })
     }
 
     async fn open_file(options: SqliteConnectOptions) -> Result<Self, StoreError> {
@@ -88,7 +90,7 @@ impl SqliteStore {
     async fn start(writer: SqlitePool, reader: SqlitePool, lock: Option<LockFile>) -> Result<Self, StoreError> {
         let committer = Committer::start(writer.clone());
         let wakeups = watch::Sender::new(0);
-        let store = Self { writer, reader, committer, wakeups, _lock: lock };
+        let store = Self { writer, reader, committer, wakeups, rights: Rights::ALL, _lock: lock };
         store.reclaim_leases().await?;
         Ok(store)
     }
@@ -103,10 +105,15 @@ WHERE state = 'leased'";
 UPDATE jobs SET state = 'ready', lease = NULL,
     due_at = MIN(due_at, CAST(ROUND(unixepoch('subsec') * 1000) AS INTEGER))
 WHERE state = 'leased'";
+        const LOGS: &str = "-- sqlite::reclaim_leases
+UPDATE followed_logs SET lease = NULL, lease_expires_at = NULL WHERE lease IS NOT NULL";
+        const ALERTS: &str = "-- sqlite::reclaim_leases
+UPDATE alerts SET lease = NULL, due_at = MIN(due_at, CAST(ROUND(unixepoch('subsec') * 1000) AS INTEGER))
+WHERE finished_at IS NULL AND lease IS NOT NULL";
         const LOCKS: &str = "-- sqlite::reclaim_leases
 DELETE FROM locks";
         let mut tx = self.begin().await?;
-        for statement in [EVENTS, JOBS, LOCKS] {
+        for statement in [EVENTS, JOBS, LOGS, ALERTS, LOCKS] {
             sqlx::query(statement).execute(&mut *tx).await?;
         }
         tx.commit().await?;
@@ -117,6 +124,11 @@ DELETE FROM locks";
     /// find that what it read is stale.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// There is one writer, so ids become visible in their order anyway.
+    async fn begin_in_turn(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.begin().await
     }
 
     fn reader(&self) -> &SqlitePool {
@@ -161,7 +173,7 @@ fn in_memory(url: &str) -> bool {
 async fn check_schema(writer: &SqlitePool) -> Result<(), StoreError> {
     const VERSION: &str = "-- sqlite::check_schema
 SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
-    let known = migrations::sqlite().iter().map(|migration| migration.version).max().unwrap_or_default();
+    let known = migrations::newest(&migrations::sqlite());
     let (version,): (i64,) = sqlx::query_as(VERSION).fetch_one(writer).await?;
     match version.cmp(&known) {
         Ordering::Less => Err(StoreError::OlderSchema { version }),

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use bundle::{Digest, ImageName, Tag};
+use bundle::{Digest, Format, ImageName, Tag};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::postgres::PostgresStore;
-use crate::{JobClass, NewEvent, NewJob, Store};
+use crate::{
+    FindingKind, Intent, JobClass, NewEvent, NewFinding, NewJob, NewTrust, RecordedEntry, RecordedSignature, Severity,
+    Sink, Store,
+};
 
 /// Names the server on which the tests may create databases.
 const POSTGRES: &str = "SEALWATCH_TEST_POSTGRES";
@@ -79,6 +82,14 @@ impl TestDatabase {
     /// Whether one process has the database to itself.
     pub(crate) fn is_exclusive(&self) -> bool {
         matches!(self.place, Place::Sqlite { .. })
+    }
+
+    /// How this database is reached.
+    pub(crate) fn postgres_options(&self) -> PgConnectOptions {
+        match &self.place {
+            Place::Sqlite { .. } => panic!("not on PostgreSQL"),
+            Place::Postgres { server, database } => PgConnectOptions::clone(server).database(database),
+        }
     }
 
     /// Opens the database a second time; SQLite refuses that while the first is open.
@@ -176,4 +187,79 @@ pub(crate) fn job(repository: &str, digest: Digest, tag_name: &str) -> NewJob {
         tag: Some(tag(tag_name)),
         class: JobClass::Push,
     }
+}
+
+/// A finding of one cause.
+pub(crate) fn finding(fingerprint: &str, severity: Severity) -> NewFinding {
+    NewFinding {
+        kind: FindingKind::Fork,
+        severity,
+        fingerprint: fingerprint.to_owned(),
+        log_origin: Some("log.example.com".to_owned()),
+        title: "two roots".to_owned(),
+        detail: "what was seen".to_owned(),
+        occurrence: String::new(),
+        evidence: Some(b"proof".to_vec()),
+        at: 10,
+    }
+}
+
+/// Two sinks: the pager for what is critical, mail for everything.
+pub(crate) fn sinks() -> Vec<Sink> {
+    vec![
+        Sink { name: "pager".to_owned(), min_severity: Severity::Critical },
+        Sink { name: "mail".to_owned(), min_severity: Severity::Info },
+    ]
+}
+
+/// The act of trusting a log from a size on.
+pub(crate) fn trust(origin: &str, size: u64) -> NewTrust {
+    NewTrust {
+        origin: origin.to_owned(),
+        kind: "rekor_v2".to_owned(),
+        key_id: [1; 32],
+        public_key: vec![2; 44],
+        coverage: "exhaustive".to_owned(),
+        size,
+        root: root(size),
+        range: vec![3; 8],
+        note: Vec::new(),
+        because: "first use".to_owned(),
+        by: "ann".to_owned(),
+        at: 5,
+    }
+}
+
+/// The root of the one honest tree of the tests.
+pub(crate) fn root(size: u64) -> [u8; 32] {
+    *digest(size).as_bytes()
+}
+
+/// A row of the ledger that is signed, with its id.
+pub(crate) async fn signed_row(store: &dyn Store, number: u64) -> i64 {
+    let intent = Intent {
+        image: image("team/app").with_digest(digest(number)),
+        identity_name: "release".to_owned(),
+        identity: "fingerprint".to_owned(),
+        public_key_spki: vec![1, 2, 3],
+        format: Format::Bundle,
+        log_origin: "log.example.com".to_owned(),
+        trust_zone: "prod".to_owned(),
+        class: JobClass::Push,
+        at: 1_000,
+    };
+    let id = store.intend(&intent).await.unwrap().id;
+    let signature = RecordedSignature {
+        payload: number.to_be_bytes().to_vec(),
+        signed_digest: digest(number + 1_000_000).as_bytes().to_vec(),
+        signature: [digest(number).as_bytes(), &root(number)[..]].concat(),
+        at: 1_001,
+    };
+    store.record_signature(id, &signature).await.unwrap();
+    id
+}
+
+/// A log entry of a row.
+pub(crate) fn entry(log_index: u64, at: i64) -> RecordedEntry {
+    RecordedEntry { log_index, leaf_hash: root(log_index), entry_json: format!("entry {log_index}").into_bytes(), at }
 }

@@ -22,6 +22,9 @@ pub struct UnknownWord {
 macro_rules! words {
     ($Set:ident, $name:literal, $($Member:ident = $word:literal),+ $(,)?) => {
         impl $Set {
+            /// Every member.
+            pub const ALL: &[Self] = &[$(Self::$Member),+];
+
             /// The word used in the database and in reports.
             pub const fn as_str(self) -> &'static str {
                 match self {

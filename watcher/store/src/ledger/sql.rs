@@ -32,7 +32,7 @@ pub(crate) const TRUST_ZONE: &str = "-- ledger::intend
 SELECT trust_zone FROM identities WHERE identity = $1";
 
 pub(crate) const INSERT_IDENTITY: &str = "-- ledger::intend
-INSERT INTO identities (identity, trust_zone, first_seen_at) VALUES ($1, $2, $3)
+INSERT INTO identities (identity, trust_zone, first_seen_at, public_key_spki) VALUES ($1, $2, $3, $4)
 ON CONFLICT (identity) DO NOTHING";
 
 pub(crate) const INSERT_INTENT: &str = "-- ledger::intend

@@ -54,6 +54,7 @@ macro_rules! stamp_ledger {
                             .bind(&intent.identity)
                             .bind(&intent.trust_zone)
                             .bind(intent.at)
+                            .bind(&intent.public_key_spki)
                             .execute(&mut *tx)
                             .await?;
                         Self::trust_zone(&mut tx, &intent.identity).await?.unwrap_or_else(|| intent.trust_zone.clone())

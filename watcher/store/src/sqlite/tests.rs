@@ -140,3 +140,45 @@ async fn looking_creates_and_migrates_nothing() {
     let Err(error) = crate::open_beside(&url).await else { panic!("opened") };
     assert!(matches!(error, StoreError::OlderSchema { version: 0 }), "{error}");
 }
+
+#[tokio::test]
+async fn a_database_of_the_first_version_is_brought_up_to_date_with_the_keys_that_it_has() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    let url = format!("sqlite:{}", path.display());
+    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let old = connect(one_connection(), options, &path).await.unwrap();
+    let mut first = migrations::sqlite();
+    first.migrations.to_mut().truncate(1);
+    first.run_direct(None, &mut *old.acquire().await.unwrap(), false).await.unwrap();
+    sqlx::raw_sql(
+        "INSERT INTO identities VALUES ('fingerprint', 'prod', 7), ('unused', 'prod', 8);
+         INSERT INTO signatures (registry, repository, digest, identity, format, identity_name, public_key_spki,
+             log_origin, trust_zone, class, stage, intended_at, adopted)
+         VALUES ('r', 'a', 'd', 'fingerprint', 'bundle', 'release', x'010203', 'log', 'prod', 'push', 'intended', 9, 0)",
+    )
+    .execute(&old)
+    .await
+    .unwrap();
+    old.close().await;
+    let Err(error) = crate::open_beside(&url).await else { panic!("opened") };
+    assert!(matches!(error, StoreError::OlderSchema { version: 1 }), "{error}");
+    let store = crate::open(&url).await.unwrap();
+    let keys = store.ledger_keys().await.unwrap();
+    assert_eq!(keys.len(), 1);
+    assert_eq!(
+        (keys[0].spki.as_slice(), keys[0].identity.as_str(), keys[0].first_at),
+        (&[1, 2, 3][..], "fingerprint", 7)
+    );
+}
+
+#[tokio::test]
+async fn a_recorded_signature_is_never_changed_even_by_hand() {
+    let store = SqliteStore::open("sqlite::memory:").await.unwrap();
+    let id = crate::testing::signed_row(&store, 1).await;
+    for column in ["signature", "signed_digest", "payload", "signed_at"] {
+        let sql = format!("UPDATE signatures SET {column} = NULL WHERE id = {id}");
+        let error = sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&store.writer).await.unwrap_err();
+        assert!(error.to_string().contains("a recorded signature is never changed"), "{error}");
+    }
+}

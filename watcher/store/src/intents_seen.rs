@@ -1,0 +1,174 @@
+//! The ledger's intents as the monitor first saw them: the hash of each row, chained, so that a row that is written
+//! afterwards, changed or removed shows.
+
+use async_trait::async_trait;
+
+use crate::column::{from_row, hash};
+use crate::{LedgerRow, StoreError};
+
+/// An intent as it was first seen.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct IntentSeen {
+    /// The ledger's row.
+    pub signature_id: i64,
+    /// The hash of what is never changed in it.
+    pub row_hash: [u8; 32],
+    /// The hash of the chain up to here.
+    pub chain_hash: [u8; 32],
+    /// When it says that it was intended, in unix milliseconds.
+    pub intended_at: i64,
+    /// When it was first seen.
+    pub seen_at: i64,
+    /// It was there later than it says.
+    pub backdated: bool,
+}
+
+/// Remembers intents.
+#[async_trait]
+pub trait IntentsSeen: Send + Sync {
+    /// Appends to the chain, in the order given. `after`: the chain's hash that the first of them builds on, `None` at
+    /// the beginning. `false`, and nothing is written: the chain ends otherwise by now, or one of these is in it; begin
+    /// again from [`Self::last_intent_seen`].
+    async fn record_intents_seen(&self, after: Option<[u8; 32]>, seen: &[IntentSeen]) -> Result<bool, StoreError>;
+
+    /// The end of the chain.
+    async fn last_intent_seen(&self) -> Result<Option<IntentSeen>, StoreError>;
+
+    /// Those of these rows that were seen.
+    async fn intents_seen(&self, ids: &[i64]) -> Result<Vec<IntentSeen>, StoreError>;
+
+    /// Rows of the ledger after an id that were not seen yet, without their material. Ask from some thousand before the
+    /// newest (ids become visible out of order) and from zero now and then (a back-dated row may take an old id).
+    async fn unseen_ledger_rows(&self, after_id: i64, limit: u32) -> Result<Vec<LedgerRow>, StoreError>;
+
+    /// Intents after an id that the ledger has no more.
+    async fn vanished_intents(&self, after_id: i64, limit: u32) -> Result<Vec<IntentSeen>, StoreError>;
+}
+
+from_row!(IntentSeen, |row| Ok(Self {
+    signature_id: row.try_get("signature_id")?,
+    row_hash: hash("row_hash", &row.try_get::<Vec<u8>, _>("row_hash")?)?,
+    chain_hash: hash("chain_hash", &row.try_get::<Vec<u8>, _>("chain_hash")?)?,
+    intended_at: row.try_get("intended_at")?,
+    seen_at: row.try_get("seen_at")?,
+    backdated: row.try_get::<i64, _>("backdated")? != 0,
+}));
+
+/// Every column of an intent; the caller adds the rest.
+macro_rules! select_intent {
+    ($function:literal, $rest:expr) => {
+        concat!(
+            "-- intents_seen::",
+            $function,
+            "
+SELECT i.signature_id, i.row_hash, i.chain_hash, i.intended_at, i.seen_at, i.backdated FROM intents_seen i ",
+            $rest
+        )
+    };
+}
+
+pub(crate) const LAST: &str = select_intent!("last_intent_seen", "ORDER BY i.position DESC LIMIT 1");
+
+pub(crate) const END: &str = "-- intents_seen::record_intents_seen
+SELECT position, chain_hash FROM intents_seen ORDER BY position DESC LIMIT 1";
+
+/// A place that somebody took meanwhile, or a row that is there, is not inserted.
+pub(crate) const INSERT: &str = "-- intents_seen::record_intents_seen
+INSERT INTO intents_seen (signature_id, position, row_hash, chain_hash, intended_at, seen_at, backdated)
+VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+
+pub(crate) const SEEN: &str =
+    select_intent!("intents_seen", concat!("WHERE i.signature_id IN ", crate::ledger_view::sql::members!()));
+
+pub(crate) const UNSEEN: &str = crate::ledger_view::sql::select_bare_row!(
+    "unseen_ledger_rows",
+    "s.id > $1 AND NOT EXISTS (SELECT 1 FROM intents_seen i WHERE i.signature_id = s.id) ORDER BY s.id LIMIT $2"
+);
+
+pub(crate) const VANISHED: &str = select_intent!(
+    "vanished_intents",
+    "WHERE i.signature_id > $1 AND NOT EXISTS (SELECT 1 FROM signatures s WHERE s.id = i.signature_id)
+ORDER BY i.signature_id LIMIT $2"
+);
+
+macro_rules! stamp_intents_seen {
+    ($Store:ty) => {
+        #[async_trait::async_trait]
+        impl crate::IntentsSeen for $Store {
+            async fn record_intents_seen(
+                &self,
+                after: Option<[u8; 32]>,
+                seen: &[crate::IntentSeen],
+            ) -> Result<bool, crate::StoreError> {
+                use crate::intents_seen::{END, INSERT};
+                let mut tx = self.begin().await?;
+                let end: Option<(i64, Vec<u8>)> = sqlx::query_as(END).fetch_optional(&mut *tx).await?;
+                let (mut position, stored) = end.map_or((0, None), |(position, hash)| (position, Some(hash)));
+                if stored.as_deref() != after.as_ref().map(<[u8; 32]>::as_slice) {
+                    tx.rollback().await?;
+                    return Ok(false);
+                }
+                for intent in seen {
+                    position += 1;
+                    let inserted = sqlx::query(INSERT)
+                        .bind(intent.signature_id)
+                        .bind(position)
+                        .bind(intent.row_hash.as_slice())
+                        .bind(intent.chain_hash.as_slice())
+                        .bind(intent.intended_at)
+                        .bind(intent.seen_at)
+                        .bind(i64::from(intent.backdated))
+                        .execute(&mut *tx)
+                        .await?
+                        .rows_affected();
+                    if inserted == 0 {
+                        tx.rollback().await?;
+                        return Ok(false);
+                    }
+                }
+                tx.commit().await?;
+                Ok(true)
+            }
+
+            async fn last_intent_seen(&self) -> Result<Option<crate::IntentSeen>, crate::StoreError> {
+                Ok(sqlx::query_as(crate::intents_seen::LAST).fetch_optional(self.reader()).await?)
+            }
+
+            async fn intents_seen(&self, ids: &[i64]) -> Result<Vec<crate::IntentSeen>, crate::StoreError> {
+                use crate::ledger_view::sql::MEMBERS;
+                let mut seen = Vec::new();
+                for chunk in ids.chunks(MEMBERS) {
+                    let Some(last) = chunk.last() else { continue };
+                    let mut query = sqlx::query_as(crate::intents_seen::SEEN);
+                    for place in 0..MEMBERS {
+                        query = query.bind(*chunk.get(place).unwrap_or(last));
+                    }
+                    seen.extend(query.fetch_all(self.reader()).await?);
+                }
+                Ok(seen)
+            }
+
+            async fn unseen_ledger_rows(
+                &self,
+                after_id: i64,
+                limit: u32,
+            ) -> Result<Vec<crate::LedgerRow>, crate::StoreError> {
+                let query = sqlx::query_as(crate::intents_seen::UNSEEN).bind(after_id).bind(i64::from(limit));
+                Ok(query.fetch_all(self.reader()).await?)
+            }
+
+            async fn vanished_intents(
+                &self,
+                after_id: i64,
+                limit: u32,
+            ) -> Result<Vec<crate::IntentSeen>, crate::StoreError> {
+                let query = sqlx::query_as(crate::intents_seen::VANISHED).bind(after_id).bind(i64::from(limit));
+                Ok(query.fetch_all(self.reader()).await?)
+            }
+        }
+    };
+}
+pub(crate) use stamp_intents_seen;
+
+#[cfg(test)]
+mod tests;
