@@ -16,6 +16,9 @@ use crate::redirect::{authority, check_target, drop_credentials, is_named, is_re
 use crate::request::{Redirects, Request};
 use crate::response::Response;
 
+/// Memory that is set aside for a body because its length was announced.
+const PLAUSIBLE_BYTES: usize = 1 << 20;
+
 /// How a client is made.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
@@ -29,6 +32,8 @@ pub struct ClientConfig {
     pub timeout: Duration,
     /// Whether hosts that no configuration names may be on private networks or this machine.
     pub allow_private: bool,
+    /// Whether each request gets a connection of its own, so that it may meet another server behind the same name.
+    pub new_connections: bool,
 }
 
 impl Default for ClientConfig {
@@ -39,6 +44,7 @@ impl Default for ClientConfig {
             connect_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(30),
             allow_private: false,
+            new_connections: false,
         }
     }
 }
@@ -78,6 +84,7 @@ impl Client {
                 .redirect(reqwest::redirect::Policy::none())
                 .referer(false)
                 .no_proxy();
+            let builder = if config.new_connections { builder.pool_max_idle_per_host(0) } else { builder };
             if guarded { builder.dns_resolver(guard.clone()) } else { builder }
         };
         // A machine without any CA store can still speak plain http to hosts that it is told to trust, and
@@ -176,7 +183,9 @@ impl Client {
         if answer.content_length().is_some_and(|length| length > cap as u64) {
             return Err(too_large());
         }
-        let mut body = BytesMut::new();
+        // One that is plausible saves copying; what is larger grows as it comes.
+        let announced = answer.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+        let mut body = BytesMut::with_capacity(announced.min(PLAUSIBLE_BYTES).min(cap));
         while let Some(chunk) = answer.chunk().await.map_err(|error| classify(error, host, limit, self.bare))? {
             if chunk.len() > cap - body.len() {
                 return Err(too_large());

@@ -251,3 +251,22 @@ impl Client {
         self.send(request).await
     }
 }
+
+#[tokio::test]
+async fn a_client_of_new_connections_never_asks_twice_over_one() {
+    use axum::extract::ConnectInfo;
+    use std::net::SocketAddr;
+    let app =
+        Router::new().route("/", get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() }));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let base = Url::parse(&format!("http://{}/", listener.local_addr().expect("an address"))).expect("a URL");
+    tokio::spawn(async move { axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await });
+    for (new_connections, same) in [(false, true), (true, false)] {
+        let client = Client::new(ClientConfig { new_connections, ..ClientConfig::default() }).expect("a client");
+        let mut peers = Vec::new();
+        for _ in 0..2 {
+            peers.push(client.send(Request::get(base.clone()).trusted()).await.expect("an answer").body);
+        }
+        assert_eq!(peers[0] == peers[1], same, "{peers:?}");
+    }
+}
