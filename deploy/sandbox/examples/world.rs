@@ -1,7 +1,7 @@
 //! Starts a world, writes its trust material to a directory, prints where everything is as one line of
 //! JSON, and stays until stdin closes or the process is stopped.
 //!
-//! `cargo run -p sandbox --example world -- DIRECTORY [no-referrers] [webhook=URL] [token]`
+//! `cargo run -p sandbox --example world -- DIRECTORY [no-referrers] [webhook=URL] [token] [keyless] [rekor-v1] [witness]`
 
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
@@ -16,6 +16,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for argument in arguments {
         match argument.as_str() {
             "no-referrers" => options.referrers_api = false,
+            "keyless" => options.keyless = true,
+            "rekor-v1" => options.rekor_v1 = true,
+            "witness" => options.witness = true,
             "token" => {
                 options.auth = RegistryAuth::Token {
                     username: "ci".to_owned(),
@@ -40,11 +43,21 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(directory.join("signing_config.json"), world.signing_config_json())?;
     std::fs::write(directory.join("tsa.pem"), world.timestamp_authority.chain_pem())?;
     std::fs::write(directory.join("rekor.pub"), world.log.public_key_pem())?;
+    if let Some(keyless) = &world.keyless {
+        // For tools that sign: a token of a workflow's run, good for ten minutes.
+        let claims = sandbox::ca::github_claims("acme/app", "release.yml", "refs/heads/main");
+        std::fs::write(directory.join("token"), keyless.issuer.token(&claims))?;
+    }
     let addresses = serde_json::json!({
         "registry": world.registry.host(),
         "log": world.log.write_url(),
         "origin": world.log.origin(),
         "timestamp_authority": world.timestamp_authority.url(),
+        "certificate_authority": world.keyless.as_ref().map(|keyless| keyless.ca.url()),
+        "certificate_log": world.keyless.as_ref().map(|keyless| keyless.ct.url()),
+        "issuer": world.keyless.as_ref().map(|keyless| keyless.issuer.url()),
+        "rekor_v1": world.rekor_v1.as_ref().map(|log| log.url()),
+        "witness": world.witness.as_ref().map(|witness| witness.vkey()),
         "image": format!("{}/team/app@{}", world.registry.host(), image.digest),
     });
     let mut out = std::io::stdout();

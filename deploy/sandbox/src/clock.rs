@@ -18,3 +18,15 @@ pub(crate) fn rfc3339_now() -> String {
 pub(crate) fn rfc3339(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).map_or_else(|_| "1970-01-01T00:00:00Z".to_owned(), |time| time.to_string())
 }
+
+/// Now in UTC as Unix `date` prints it.
+pub(crate) fn unix_date() -> String {
+    jiff::Timestamp::now().strftime("%a %b %e %H:%M:%S UTC %Y").to_string()
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn unix_millis() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
+}

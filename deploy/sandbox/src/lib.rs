@@ -1,29 +1,50 @@
-//! The world in one process: a container registry, a transparency log and a timestamp authority,
-//! each on real HTTP on a loopback port of its own.
+//! The world in one process: a container registry, transparency logs of three kinds with their witness, a timestamp
+//! authority, a certificate authority and an OIDC issuer, each on real HTTP on a loopback port of its own.
 //!
 //! For the quickstart, the drills and the tests. What a peer sees on the wire is meant to be what
 //! the real services answer, down to the odd corners that clients have to survive; what happens
-//! behind the wire can be steered: answers are lost, requests refused, tags frozen.
+//! behind the wire can be steered: answers are lost, requests refused, tags frozen, and the logs lie.
 //!
 //! # Out of scope
 //! Durability (everything lives in memory), TLS, more than one host, and any secret worth keeping:
 //! the keys are made at start and die with the process. Never put a sandbox on a public address.
 
+pub mod alerts;
+mod branch;
+pub mod ca;
 mod clock;
+pub mod ct;
 pub mod faults;
+pub mod leaves;
+mod lies;
 pub mod log;
+pub mod oidc;
+pub mod proxy;
 pub mod registry;
+pub mod rekor_v1;
 mod serve;
+mod signing;
 #[cfg(test)]
 mod testing;
 pub mod timestamp_authority;
+mod tree;
+pub mod witness;
 mod world;
 
+pub use alerts::{AlertReceiver, MailOptions, MailReceiver};
+pub use ca::{CaOptions, Identity, Issued, SandboxCa, Subject};
+pub use ct::{CtOptions, SandboxCt};
 pub use faults::{Fault, Faults};
+pub use leaves::SandboxKey;
 pub use log::{LogOptions, SandboxLog};
+pub use oidc::{OidcIssuer, OidcOptions};
+pub use proxy::SandboxProxy;
 pub use registry::{PushedImage, RegistryAuth, RegistryOptions, SandboxRegistry, WebhookTarget};
+pub use rekor_v1::{RekorV1Options, SandboxRekorV1};
+pub use signing::HeadSignature;
 pub use timestamp_authority::{SandboxTsa, TsaOptions};
-pub use world::{Ports, World, WorldOptions};
+pub use witness::{SandboxWitness, WitnessOptions};
+pub use world::{Keyless, Ports, World, WorldOptions};
 
 /// Why a part of the sandbox could not start.
 #[derive(Debug, thiserror::Error)]
@@ -40,11 +61,14 @@ pub enum SandboxError {
     #[error("no randomness for a key")]
     Randomness,
     /// A certificate could not be made.
-    #[error("could not make the timestamp authority's certificates: {0}")]
+    #[error("could not make certificates: {0}")]
     Certificates(String),
     /// The log's own key was not accepted.
     #[error("could not make the log's key: {0}")]
     LogKey(String),
+    /// The OIDC issuer's key was not accepted.
+    #[error("could not make the issuer's key: {0}")]
+    IssuerKey(String),
 }
 
 /// 32 bytes for a new key.

@@ -3,31 +3,35 @@
 //! A write is answered when the checkpoint that covers it is out. Duplicates are refused while they
 //! are remembered, which is not for ever.
 
-mod entry;
+mod attack;
+pub(crate) mod entry;
+mod files;
 mod integrate;
 mod read;
 #[cfg(test)]
 mod tests;
-mod tree;
 mod write;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use ed25519_dalek::SigningKey;
-use ed25519_dalek::pkcs8::EncodePublicKey as _;
+use bytes::Bytes;
 use http::{Method, StatusCode};
 use tlog::{Hash, LogKey};
 
 use crate::SandboxError;
+use crate::branch::Branch;
 use crate::faults::{Fault, Faults};
 use crate::random_seed;
 use crate::serve::{Server, TaskGuard};
+use crate::signing::{NoteSigner, SecretKey};
 
+pub use files::{TileWriter, write_tiles};
 use integrate::Integrator;
 
 /// How a log is to start.
@@ -43,6 +47,8 @@ pub struct LogOptions {
     pub remembered: usize,
     /// The Ed25519 key's seed, for a log that starts again as itself; a new key where absent.
     pub seed: Option<[u8; 32]>,
+    /// How often a log without new entries signs its head again and asks its witnesses again.
+    pub republish: Duration,
 }
 
 impl Default for LogOptions {
@@ -53,6 +59,7 @@ impl Default for LogOptions {
             interval: Duration::from_millis(20),
             remembered: 256,
             seed: None,
+            republish: Duration::from_secs(600),
         }
     }
 }
@@ -62,7 +69,6 @@ impl Default for LogOptions {
 pub struct SandboxLog {
     addr: SocketAddr,
     url: String,
-    key: LogKey,
     state: Arc<State>,
     server: Arc<Server>,
     integrating: Arc<TaskGuard>,
@@ -72,8 +78,33 @@ pub struct SandboxLog {
 /// What every request sees.
 struct State {
     integrator: Integrator,
-    key_id: [u8; 32],
     frozen: AtomicBool,
+    elsewhere: Mutex<Elsewhere>,
+    /// For forks: the same, with a seed.
+    options: LogOptions,
+}
+
+/// Other histories that stand in for this one.
+#[derive(Default)]
+struct Elsewhere {
+    reads: Option<SandboxLog>,
+    writes: Option<SandboxLog>,
+}
+
+impl State {
+    /// Whose history readers are shown. One step only: what stands in for this one shows its own.
+    fn read_side(self: &Arc<Self>) -> Arc<Self> {
+        self.elsewhere().reads.as_ref().map_or_else(|| Arc::clone(self), |log| Arc::clone(&log.state))
+    }
+
+    /// Which history entries go into.
+    fn write_side(self: &Arc<Self>) -> Arc<Self> {
+        self.elsewhere().writes.as_ref().map_or_else(|| Arc::clone(self), |log| Arc::clone(&log.state))
+    }
+
+    fn elsewhere(&self) -> std::sync::MutexGuard<'_, Elsewhere> {
+        self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 const ENTRIES_PATH: &str = "/api/v2/log/entries";
@@ -81,26 +112,28 @@ const ENTRIES_PATH: &str = "/api/v2/log/entries";
 impl SandboxLog {
     /// Starts an empty log.
     pub async fn start(options: LogOptions) -> Result<Self, SandboxError> {
+        Self::start_with(options, Branch::default()).await
+    }
+
+    async fn start_with(options: LogOptions, branch: Branch) -> Result<Self, SandboxError> {
         let seed = match options.seed {
             Some(seed) => seed,
             None => random_seed()?,
         };
-        let signing_key = SigningKey::from_bytes(&seed);
-        let spki =
-            signing_key.verifying_key().to_public_key_der().map_err(|error| SandboxError::LogKey(error.to_string()))?;
-        let key = LogKey::from_spki(spki.as_bytes(), Some(&options.origin))
-            .map_err(|error| SandboxError::LogKey(error.to_string()))?;
+        let options = LogOptions { seed: Some(seed), ..options };
+        let signer = NoteSigner::new(SecretKey::ed25519(&seed), &options.origin)?;
         let state = Arc::new(State {
-            key_id: key.key_id(),
-            integrator: Integrator::new(options.origin, signing_key, &key, options.interval, options.remembered),
+            integrator: Integrator::new(&options, signer, branch),
             frozen: AtomicBool::new(false),
+            elsewhere: Mutex::default(),
+            options,
         });
         let faults = Arc::new(Faults::default());
         let router = Router::new()
             .route(ENTRIES_PATH, axum::routing::post(write::create))
             .merge(read::router())
             .with_state(Arc::clone(&state));
-        let server = Server::start(options.port, |_| router, Arc::clone(&faults)).await?;
+        let server = Server::start(state.options.port, |_| router, Arc::clone(&faults)).await?;
         let integrating = tokio::spawn({
             let state = Arc::clone(&state);
             async move { state.integrator.run().await }
@@ -108,7 +141,6 @@ impl SandboxLog {
         Ok(Self {
             addr: server.addr(),
             url: format!("http://{}", server.addr()),
-            key,
             state,
             server: Arc::new(server),
             integrating: Arc::new(TaskGuard::new(integrating)),
@@ -138,25 +170,25 @@ impl SandboxLog {
 
     /// The log's public key.
     pub fn key(&self) -> &LogKey {
-        &self.key
+        self.state.integrator.key()
     }
 
     /// The log's public key, as DER.
     pub fn public_key_spki(&self) -> &[u8] {
-        self.key.spki()
+        self.key().spki()
     }
 
     /// The log's public key, as PEM.
     pub fn public_key_pem(&self) -> String {
-        crate::timestamp_authority::pem("PUBLIC KEY", self.key.spki())
+        crate::timestamp_authority::pem("PUBLIC KEY", self.key().spki())
     }
 
     /// The log's id in bundles and trusted roots.
     pub fn key_id(&self) -> [u8; 32] {
-        self.state.key_id
+        self.key().key_id()
     }
 
-    /// The newest checkpoint, a signed note.
+    /// The newest checkpoint of this history, a signed note. Readers may be shown another's.
     pub fn checkpoint(&self) -> String {
         self.state.integrator.checkpoint()
     }
@@ -166,9 +198,19 @@ impl SandboxLog {
         self.state.integrator.size()
     }
 
-    /// An entry's bytes.
+    /// The root of this history at a size that has been signed.
+    pub fn root(&self, size: u64) -> Option<Hash> {
+        self.state.integrator.root(size)
+    }
+
+    /// An entry's true bytes.
     pub fn entry(&self, index: u64) -> Option<Vec<u8>> {
-        self.state.integrator.entry(index)
+        self.state.integrator.entry(index).map(Vec::from)
+    }
+
+    /// The proof of an entry in the tree of this size, which has been signed.
+    pub fn inclusion(&self, index: u64, size: u64) -> Option<Vec<Hash>> {
+        self.state.integrator.inclusion(index, size)
     }
 
     /// The consistency proof between two sizes, the later of which has been signed.
@@ -177,9 +219,15 @@ impl SandboxLog {
     }
 
     /// Adds any leaf, past every check, as somebody else's entry would arrive; returns its index
-    /// when it is under a checkpoint.
+    /// when it is under a checkpoint. Bytes that are no entry make a junk entry.
     pub async fn append(&self, body: Vec<u8>) -> u64 {
-        self.state.integrator.add(body).await.index
+        self.state.integrator.add(body.into()).await.index
+    }
+
+    /// Adds any leaves at once, as many as there are, equal ones too; they are under a checkpoint when it returns.
+    /// A reader can be served at most 65,535 bytes for each.
+    pub fn extend(&self, bodies: impl IntoIterator<Item = impl Into<Bytes>>) -> Range<u64> {
+        self.state.integrator.extend(bodies.into_iter().map(Into::into))
     }
 
     /// The next write is carried out in full and gets no answer.

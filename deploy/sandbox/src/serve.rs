@@ -4,11 +4,15 @@
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse;
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt as _};
 use http::{HeaderValue, Request, Response, header};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::TokioIo;
@@ -89,7 +93,7 @@ async fn accept(listener: TcpListener, router: Router, faults: Arc<Faults>) {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                    tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             },
             Some(_) = connections.join_next() => {}
@@ -133,12 +137,44 @@ async fn answer(
             return Ok(response);
         }
         Some(Fault::Delay(delay)) => tokio::time::sleep(*delay).await,
-        Some(Fault::LoseAnswer) | None => {}
+        Some(Fault::Endless) => return Ok(Response::new(endless())),
+        Some(Fault::LoseAnswer | Fault::Truncate(_) | Fault::Trickle(_)) | None => {}
     }
     let answered: Result<_, Infallible> = router.call(request).await;
     let Ok(response) = answered;
-    if fault == Some(Fault::LoseAnswer) {
-        return Err(HungUp);
+    match fault {
+        Some(Fault::LoseAnswer) => Err(HungUp),
+        Some(Fault::Truncate(length)) => {
+            in_parts(response, |body| vec![Ok(body.slice(..length.min(body.len()))), Err(HungUp)], Duration::ZERO).await
+        }
+        Some(Fault::Trickle(pause)) => {
+            let parts = |body: Bytes| {
+                let size = body.len().div_ceil(16).max(1);
+                (0..body.len()).step_by(size).map(|at| Ok(body.slice(at..(at + size).min(body.len())))).collect()
+            };
+            in_parts(response, parts, pause).await
+        }
+        _ => Ok(response),
     }
-    Ok(response)
+}
+
+/// The same answer, under its whole length, with its body in parts.
+async fn in_parts(
+    response: Response<Body>,
+    parts: impl FnOnce(Bytes) -> Vec<Result<Bytes, HungUp>>,
+    pause: Duration,
+) -> Result<Response<Body>, HungUp> {
+    let (mut head, body) = response.into_parts();
+    let body = body.collect().await.map_err(|_| HungUp)?.to_bytes();
+    head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    let parts = stream::iter(parts(body)).then(move |part| async move {
+        tokio::time::sleep(pause).await;
+        part
+    });
+    Ok(Response::from_parts(head, Body::from_stream(parts)))
+}
+
+fn endless() -> Body {
+    let zeroes = Bytes::from_static(&[0; 4096]);
+    Body::from_stream(stream::repeat_with(move || Ok::<_, Infallible>(zeroes.clone())))
 }

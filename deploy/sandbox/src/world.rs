@@ -1,15 +1,24 @@
-//! The three services together, and the trust material that makes stock tools believe them.
+//! The services together, and the trust material that makes stock tools believe them.
+
+mod trust;
+
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::json;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use crate::SandboxError;
+use crate::ca::{CaOptions, SandboxCa};
 use crate::clock;
+use crate::ct::{CtOptions, SandboxCt};
+use crate::leaves;
 use crate::log::{LogOptions, SandboxLog};
+use crate::oidc::{OidcIssuer, OidcOptions};
 use crate::registry::{RegistryAuth, RegistryOptions, SandboxRegistry, WebhookTarget};
+use crate::rekor_v1::{RekorV1Options, SandboxRekorV1};
 use crate::timestamp_authority::{SandboxTsa, TsaOptions};
+use crate::witness::{SandboxWitness, WitnessOptions};
+
+use trust::{ED25519, LogEntry, P256, authority, service};
 
 /// How the world is to start.
 #[derive(Clone, Debug)]
@@ -26,6 +35,14 @@ pub struct WorldOptions {
     pub log: LogOptions,
     /// Fixed ports; 0 takes any that is free.
     pub ports: Ports,
+    /// Whether there is a certificate authority, with its CT log and an OIDC issuer that it trusts.
+    pub keyless: bool,
+    /// Whether there is a log of Rekor's first version too.
+    pub rekor_v1: bool,
+    /// Whether there is a witness, which cosigns the log's checkpoints.
+    pub witness: bool,
+    /// Whether the authority of the generated [`leaves`] is trusted.
+    pub trust_leaves: bool,
 }
 
 impl Default for WorldOptions {
@@ -37,6 +54,10 @@ impl Default for WorldOptions {
             immutable_tags: false,
             log: LogOptions::default(),
             ports: Ports::default(),
+            keyless: false,
+            rekor_v1: false,
+            witness: false,
+            trust_leaves: false,
         }
     }
 }
@@ -52,7 +73,7 @@ pub struct Ports {
     pub timestamp_authority: u16,
 }
 
-/// A registry, a log and a timestamp authority, on loopback, until dropped.
+/// A registry, a log, a timestamp authority and whatever else was asked for, on loopback, until dropped.
 #[derive(Debug)]
 pub struct World {
     /// The registry.
@@ -61,10 +82,40 @@ pub struct World {
     pub log: SandboxLog,
     /// The timestamp authority.
     pub timestamp_authority: SandboxTsa,
+    /// What gives out certificates, where it was asked for.
+    pub keyless: Option<Keyless>,
+    /// The log of Rekor's first version, where it was asked for.
+    pub rekor_v1: Option<SandboxRekorV1>,
+    /// The log's witness, where it was asked for.
+    pub witness: Option<SandboxWitness>,
+    trust_leaves: bool,
+    /// Later shards of the log, and since when they are.
+    announced: Mutex<Vec<(SandboxLog, String)>>,
+}
+
+/// What gives out certificates.
+#[derive(Clone, Debug)]
+pub struct Keyless {
+    /// The certificate authority.
+    pub ca: SandboxCa,
+    /// The log that its certificates are in.
+    pub ct: SandboxCt,
+    /// The issuer whose tokens it trusts.
+    pub issuer: OidcIssuer,
+}
+
+impl Keyless {
+    async fn start() -> Result<Self, SandboxError> {
+        let ct = SandboxCt::start(CtOptions::default()).await?;
+        let ca = SandboxCa::start(CaOptions { port: 0, ct: Some(ct.clone()) }).await?;
+        let issuer = OidcIssuer::start(OidcOptions::default()).await?;
+        ca.trust_issuer(&issuer);
+        Ok(Self { ca, ct, issuer })
+    }
 }
 
 impl World {
-    /// Starts the three services; each has new keys and is empty.
+    /// Starts the services; each has new keys and is empty.
     pub async fn start(options: WorldOptions) -> Result<Self, SandboxError> {
         let registry = SandboxRegistry::start(RegistryOptions {
             port: options.ports.registry,
@@ -76,59 +127,109 @@ impl World {
         .await?;
         let log = SandboxLog::start(LogOptions { port: options.ports.log, ..options.log }).await?;
         let timestamp_authority = SandboxTsa::start(TsaOptions { port: options.ports.timestamp_authority }).await?;
-        Ok(Self { registry, log, timestamp_authority })
+        let keyless = if options.keyless { Some(Keyless::start().await?) } else { None };
+        let rekor_v1 =
+            if options.rekor_v1 { Some(SandboxRekorV1::start(RekorV1Options::default()).await?) } else { None };
+        let witness =
+            if options.witness { Some(SandboxWitness::start(WitnessOptions::default()).await?) } else { None };
+        if let Some(witness) = &witness {
+            log.set_witnesses(std::slice::from_ref(witness));
+        }
+        Ok(Self {
+            registry,
+            log,
+            timestamp_authority,
+            keyless,
+            rekor_v1,
+            witness,
+            trust_leaves: options.trust_leaves,
+            announced: Mutex::default(),
+        })
+    }
+
+    /// From now on the trust material names this log too, and signers write to it. With [`SandboxLog::close`] on the
+    /// one before, that is a rotation of shards.
+    pub fn announce(&self, log: &SandboxLog) {
+        self.announced().push((log.clone(), clock::rfc3339(clock::unix_seconds())));
     }
 
     /// What a verifier trusts: a Sigstore trusted root, v0.1.
     pub fn trusted_root_json(&self) -> String {
-        let certificates: Vec<_> = self
-            .timestamp_authority
-            .chain_der()
+        let mut logs: Vec<_> = self
+            .shards()
             .iter()
-            .map(|certificate| json!({ "rawBytes": STANDARD.encode(certificate) }))
+            .map(|(log, start)| {
+                LogEntry {
+                    // Verifiers of Rekor v2 expect checkpoints whose origin is this URL's host, so it names
+                    // the log and not the loopback port; clients write to the signing config's URL.
+                    base_url: &format!("https://{}", log.origin()),
+                    spki: log.public_key_spki(),
+                    key_details: ED25519,
+                    key_id: log.key_id(),
+                    start,
+                    end: log.closed_at().map(clock::rfc3339),
+                }
+                .json()
+            })
             .collect();
+        let p256 = |base_url: &str, spki: &[u8], key_id| {
+            LogEntry { base_url, spki, key_details: P256, key_id, start: START, end: None }.json()
+        };
+        logs.extend(
+            self.rekor_v1
+                .iter()
+                .map(|log| p256(&format!("https://{}", log.hostname()), log.public_key_spki(), log.key_id())),
+        );
+        let (mut authorities, mut certificate_logs) = (Vec::new(), Vec::new());
+        if let Some(Keyless { ca, ct, .. }) = &self.keyless {
+            let start = clock::rfc3339(ca.valid_from());
+            authorities.push(authority("sandbox", ca.url(), ca.chain_der(), &start));
+            certificate_logs.push(p256(ct.url(), ct.public_key_spki(), ct.key_id()));
+        }
+        if self.trust_leaves {
+            let uri = "https://leaves.sandbox.local";
+            authorities.push(authority("sandbox leaves", uri, leaves::authority_chain_der(), START));
+            certificate_logs.push(p256(uri, leaves::ct_log_spki(), leaves::ct_log_id()));
+        }
+        let tsa = &self.timestamp_authority;
+        let start = clock::rfc3339(tsa.valid_from());
         json!({
             "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
-            "tlogs": [{
-                // Verifiers of Rekor v2 expect checkpoints whose origin is this URL's host, so it names
-                // the log and not the loopback port; clients write to the signing config's URL.
-                "baseUrl": format!("https://{}", self.log.origin()),
-                "hashAlgorithm": "SHA2_256",
-                "publicKey": {
-                    "rawBytes": STANDARD.encode(self.log.public_key_spki()),
-                    "keyDetails": "PKIX_ED25519",
-                    "validFor": { "start": START },
-                },
-                "logId": { "keyId": STANDARD.encode(self.log.key_id()) },
-            }],
-            "timestampAuthorities": [{
-                "subject": { "organization": "sandbox", "commonName": "sandbox timestamp root" },
-                "uri": self.timestamp_authority.url(),
-                "certChain": { "certificates": certificates },
-                "validFor": { "start": clock::rfc3339(self.timestamp_authority.valid_from()) },
-            }],
+            "tlogs": logs,
+            "certificateAuthorities": authorities,
+            "ctlogs": certificate_logs,
+            "timestampAuthorities": [authority("sandbox timestamp root", tsa.url(), tsa.chain_der(), &start)],
         })
         .to_string()
     }
 
-    /// Where a signer writes: a Sigstore signing config, v0.2.
+    /// Where a signer writes: a Sigstore signing config, v0.2. Closed shards are not in it.
     pub fn signing_config_json(&self) -> String {
-        let service = |url: &str, version: u32| {
-            json!({
-                "url": url,
-                "majorApiVersion": version,
-                "validFor": { "start": START },
-                "operator": "sandbox",
-            })
-        };
+        let shards = self.shards();
+        let open = shards.iter().filter(|(log, _)| !log.is_closed());
+        let mut logs: Vec<_> = open.map(|(log, start)| service(log.write_url(), 2, start)).collect();
+        logs.extend(self.rekor_v1.iter().map(|log| service(log.url(), 1, START)));
+        let keyless = self.keyless.as_slice();
         json!({
             "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
-            "rekorTlogUrls": [service(self.log.write_url(), 2)],
+            "caUrls": keyless.iter().map(|keyless| service(keyless.ca.url(), 1, START)).collect::<Vec<_>>(),
+            "oidcUrls": keyless.iter().map(|keyless| service(keyless.issuer.url(), 1, START)).collect::<Vec<_>>(),
+            "rekorTlogUrls": logs,
             "rekorTlogConfig": { "selector": "ANY" },
-            "tsaUrls": [service(self.timestamp_authority.url(), 1)],
+            "tsaUrls": [service(self.timestamp_authority.url(), 1, START)],
             "tsaConfig": { "selector": "ANY" },
         })
         .to_string()
+    }
+
+    /// The log and its later shards, each with the time since which it is.
+    fn shards(&self) -> Vec<(SandboxLog, String)> {
+        let first = (self.log.clone(), START.to_owned());
+        std::iter::once(first).chain(self.announced().iter().cloned()).collect()
+    }
+
+    fn announced(&self) -> std::sync::MutexGuard<'_, Vec<(SandboxLog, String)>> {
+        self.announced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Closes every listener and connection; what was written stays readable in this process.
@@ -136,6 +237,20 @@ impl World {
         self.registry.shutdown();
         self.log.shutdown();
         self.timestamp_authority.shutdown();
+        for (log, _) in self.announced().iter() {
+            log.shutdown();
+        }
+        if let Some(Keyless { ca, ct, issuer }) = &self.keyless {
+            ca.shutdown();
+            ct.shutdown();
+            issuer.shutdown();
+        }
+        if let Some(log) = &self.rekor_v1 {
+            log.shutdown();
+        }
+        if let Some(witness) = &self.witness {
+            witness.shutdown();
+        }
     }
 }
 
@@ -165,6 +280,60 @@ mod tests {
         assert_eq!(log.key.spki(), world.log.public_key_spki());
         assert!(tlog::Checkpoint::open(&world.log.checkpoint(), &log.key).is_ok());
         bundle::SigningConfig::parse(world.signing_config_json().as_bytes()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn everything_that_was_asked_for_is_in_the_trust_material() {
+        let world = World::start(WorldOptions {
+            keyless: true,
+            rekor_v1: true,
+            witness: true,
+            trust_leaves: true,
+            ..WorldOptions::default()
+        })
+        .await
+        .unwrap();
+        let (log_v1, keyless) = (world.rekor_v1.as_ref().unwrap(), world.keyless.as_ref().unwrap());
+        let trust = bundle::TrustRoot::parse(world.trusted_root_json().as_bytes()).unwrap();
+        assert_eq!(trust.log(&log_v1.key_id()).unwrap().key.spki(), log_v1.public_key_spki());
+        let logs: Vec<_> = trust.certificate_logs.iter().map(|log| log.base_url.as_str()).collect();
+        assert_eq!(logs, [keyless.ct.url(), "https://leaves.sandbox.local"]);
+        for certificate in
+            [leaves::certificate(1), keyless.ca.issue(&leaves::identity(1), &leaves::key_spki(1)).unwrap().certificate]
+        {
+            let view = bundle::CertificateView::parse(&certificate).unwrap();
+            trust.issued(&view).unwrap();
+            assert_eq!(view.subjects().collect::<Vec<_>>(), [leaves::identity(1).subject.as_str()]);
+            assert_eq!(view.issuer().as_deref(), Some(leaves::identity(1).issuer.as_str()));
+            assert!(bundle::TrustRoot::empty().issued(&view).is_err());
+        }
+        assert!(trust.is_trusted_issuer_key(&keyless.ca.issuer_key_hash()));
+        let config: serde_json::Value = serde_json::from_str(&world.signing_config_json()).unwrap();
+        assert_eq!(config["caUrls"][0]["url"], keyless.ca.url());
+        assert_eq!(config["oidcUrls"][0]["url"], keyless.issuer.url());
+        let versions: Vec<_> =
+            config["rekorTlogUrls"].as_array().unwrap().iter().map(|log| log["majorApiVersion"].as_u64()).collect();
+        assert_eq!(versions, [Some(2), Some(1)]);
+        bundle::SigningConfig::parse(world.signing_config_json().as_bytes()).unwrap();
+        assert!(world.log.checkpoint().contains(world.witness.as_ref().unwrap().name()));
+    }
+
+    #[tokio::test]
+    async fn a_new_shard_is_announced_and_the_closed_one_is_written_to_no_more() {
+        let world = World::start(WorldOptions::default()).await.unwrap();
+        let next =
+            SandboxLog::start(LogOptions { origin: "rekor-2.sandbox.local".to_owned(), ..LogOptions::default() })
+                .await
+                .unwrap();
+        world.log.close();
+        world.announce(&next);
+        let trust: serde_json::Value = serde_json::from_str(&world.trusted_root_json()).unwrap();
+        assert!(trust["tlogs"][0]["publicKey"]["validFor"]["end"].is_string());
+        assert_eq!(trust["tlogs"][1]["baseUrl"], "https://rekor-2.sandbox.local");
+        assert!(trust["tlogs"][1]["publicKey"]["validFor"]["end"].is_null());
+        let config: serde_json::Value = serde_json::from_str(&world.signing_config_json()).unwrap();
+        assert_eq!(config["rekorTlogUrls"].as_array().map(Vec::len), Some(1));
+        assert_eq!(config["rekorTlogUrls"][0]["url"], next.write_url());
     }
 
     #[tokio::test]

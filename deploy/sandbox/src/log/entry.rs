@@ -2,7 +2,8 @@
 
 use aws_lc_rs::digest::{self, Digest};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1, ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, UnparsedPublicKey,
     VerificationAlgorithm,
 };
 use base64::Engine as _;
@@ -129,6 +130,23 @@ fn algorithms() -> [Algorithm; 5] {
         rsa("PKIX_RSA_PKCS1V15_3072_SHA256"),
         rsa("PKIX_RSA_PKCS1V15_4096_SHA256"),
     ]
+}
+
+/// Whether a key, by its SubjectPublicKeyInfo, has signed this digest. ECDSA P-256 and P-384, and RSA.
+pub(crate) fn verifies(spki: &[u8], hash: &'static digest::Algorithm, digest: &[u8], signature: &[u8]) -> bool {
+    let Ok(spki) = SubjectPublicKeyInfoRef::from_der(spki) else { return false };
+    let Ok(digest) = Digest::import_less_safe(digest, hash) else { return false };
+    let key = spki.subject_public_key.raw_bytes();
+    // A key of one algorithm is none of another, so that trying them all cannot confuse them.
+    let algorithms: &[&'static dyn VerificationAlgorithm] = match hash.output_len() {
+        32 => &[&ECDSA_P256_SHA256_ASN1, &ECDSA_P384_SHA256_ASN1, &RSA_PKCS1_2048_8192_SHA256],
+        48 => &[&ECDSA_P256_SHA384_ASN1, &ECDSA_P384_SHA384_ASN1, &RSA_PKCS1_2048_8192_SHA384],
+        _ => &[&RSA_PKCS1_2048_8192_SHA512],
+    };
+    let verifies = |algorithm: &'static dyn VerificationAlgorithm| {
+        UnparsedPublicKey::new(algorithm, key).verify_digest(&digest, signature).is_ok()
+    };
+    algorithms.iter().any(|algorithm| verifies(*algorithm))
 }
 
 impl Request {

@@ -1,32 +1,49 @@
 //! From entries that wait to entries under a signed checkpoint, one batch at a time.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ed25519_dalek::{Signer as _, SigningKey};
-use tlog::{Hash, LogKey, NoteSignature, checkpoint_text, format_note, leaf_hash};
+use bytes::Bytes;
+use tlog::{Hash, LogKey, checkpoint_text, leaf_hash};
 use tokio::sync::{Notify, watch};
 
-use super::tree::Tree;
+use super::LogOptions;
+use crate::branch::Branch;
+use crate::lies::{HeadLies, LeafLies};
+use crate::signing::{HeadSignature, NoteSigner};
+use crate::witness::SandboxWitness;
 
 /// The log itself: what it holds, what it has signed, and what waits.
 pub(crate) struct Integrator {
     origin: String,
-    signing_key: SigningKey,
-    note_hash: [u8; 4],
+    signer: NoteSigner,
+    republish: Duration,
     inner: Mutex<Inner>,
     arrived: Notify,
     signed_size: watch::Sender<u64>,
 }
 
 struct Inner {
-    tree: Tree,
-    /// Entries in the tree, then those that wait for it.
-    entries: Vec<Vec<u8>>,
+    branch: Branch,
+    waiting: Vec<Bytes>,
     checkpoint: String,
     interval: Duration,
     remembered: Remembered,
+    witnesses: Vec<SandboxWitness>,
+    head: HeadLies,
+    lies: LeafLies,
+    closed: Option<Closed>,
+}
+
+/// What a closed shard says of itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Closed {
+    /// In seconds since 1970.
+    pub(crate) at: i64,
+    /// The line below the root of its checkpoints.
+    pub(crate) line: String,
 }
 
 /// The newest entries, so that the same again is recognised; an old one is forgotten for each new one.
@@ -68,52 +85,65 @@ pub(crate) struct Proof {
     pub(crate) checkpoint: String,
 }
 
+impl Inner {
+    fn next_index(&self) -> u64 {
+        self.branch.size() + self.waiting.len() as u64
+    }
+}
+
 impl Integrator {
-    pub(crate) fn new(
-        origin: String,
-        signing_key: SigningKey,
-        key: &LogKey,
-        interval: Duration,
-        remembered: usize,
-    ) -> Self {
+    pub(crate) fn new(options: &LogOptions, signer: NoteSigner, branch: Branch) -> Self {
+        let size = branch.size();
         let integrator = Self {
-            origin,
-            signing_key,
-            note_hash: key.note_hash(),
+            origin: options.origin.clone(),
+            signer,
+            republish: options.republish,
             inner: Mutex::new(Inner {
-                tree: Tree::default(),
-                entries: Vec::new(),
+                branch,
+                waiting: Vec::new(),
                 checkpoint: String::new(),
-                interval,
-                remembered: Remembered { capacity: remembered, order: VecDeque::new(), index_of: HashMap::new() },
+                interval: options.interval,
+                remembered: Remembered {
+                    capacity: options.remembered,
+                    order: VecDeque::new(),
+                    index_of: HashMap::new(),
+                },
+                witnesses: Vec::new(),
+                head: HeadLies::default(),
+                lies: LeafLies::default(),
+                closed: None,
             }),
             arrived: Notify::new(),
-            signed_size: watch::Sender::new(0),
+            signed_size: watch::Sender::new(size),
         };
-        integrator.inner().checkpoint = integrator.sign(0, &Hash::empty_root());
+        integrator.republish();
         integrator
     }
 
     /// Integrates what arrives, until the task is stopped.
     pub(crate) async fn run(&self) {
         loop {
-            self.arrived.notified().await;
-            let interval = self.inner().interval;
-            tokio::time::sleep(interval).await;
-            self.integrate();
+            tokio::select! {
+                () = self.arrived.notified() => {
+                    let interval = self.inner().interval;
+                    tokio::time::sleep(interval).await;
+                    self.integrate();
+                }
+                () = tokio::time::sleep(self.republish) => self.republish(),
+            }
         }
     }
 
     /// Takes an entry and returns when a checkpoint covers it.
-    pub(crate) async fn add(&self, body: Vec<u8>) -> Added {
+    pub(crate) async fn add(&self, body: Bytes) -> Added {
         let leaf = leaf_hash(&body);
         let added = {
             let mut inner = self.inner();
             match inner.remembered.index_of.get(leaf.as_bytes()) {
                 Some(&index) => Added { index, duplicate: true },
                 None => {
-                    let index = inner.entries.len() as u64;
-                    inner.entries.push(body);
+                    let index = inner.next_index();
+                    inner.waiting.push(body);
                     inner.remembered.insert(leaf, index);
                     Added { index, duplicate: false }
                 }
@@ -125,13 +155,25 @@ impl Integrator {
         added
     }
 
+    /// Takes entries, the same ones again too, and integrates them and all that waits at once.
+    pub(crate) fn extend(&self, bodies: impl IntoIterator<Item = Bytes>) -> Range<u64> {
+        let range = {
+            let mut inner = self.inner();
+            let start = inner.next_index();
+            inner.waiting.extend(bodies);
+            start..inner.next_index()
+        };
+        self.integrate();
+        range
+    }
+
     pub(crate) fn proof(&self, index: u64) -> Option<Proof> {
         let inner = self.inner();
-        let size = inner.tree.size();
+        let size = inner.branch.size();
         Some(Proof {
             size,
-            root: inner.tree.root(size)?,
-            hashes: inner.tree.inclusion(index, size)?,
+            root: inner.branch.root(),
+            hashes: inner.branch.tree().inclusion(index, size)?,
             checkpoint: inner.checkpoint.clone(),
         })
     }
@@ -140,45 +182,49 @@ impl Integrator {
         &self.origin
     }
 
+    pub(crate) fn key(&self) -> &LogKey {
+        self.signer.key()
+    }
+
     pub(crate) fn checkpoint(&self) -> String {
         self.inner().checkpoint.clone()
     }
 
     pub(crate) fn size(&self) -> u64 {
-        self.inner().tree.size()
+        self.inner().branch.size()
+    }
+
+    pub(crate) fn root(&self, size: u64) -> Option<Hash> {
+        self.inner().branch.tree().root(size)
+    }
+
+    /// What the newest checkpoint covers, and that checkpoint.
+    pub(crate) fn snapshot(&self) -> (Branch, String) {
+        let inner = self.inner();
+        (inner.branch.clone(), inner.checkpoint.clone())
     }
 
     /// An entry that a checkpoint covers.
-    pub(crate) fn entry(&self, index: u64) -> Option<Vec<u8>> {
-        let inner = self.inner();
-        if index >= inner.tree.size() {
-            return None;
-        }
-        inner.entries.get(usize::try_from(index).ok()?).cloned()
+    pub(crate) fn entry(&self, index: u64) -> Option<Bytes> {
+        self.inner().branch.leaf(index).cloned()
+    }
+
+    pub(crate) fn inclusion(&self, index: u64, size: u64) -> Option<Vec<Hash>> {
+        self.inner().branch.tree().inclusion(index, size)
     }
 
     pub(crate) fn consistency(&self, old_size: u64, new_size: u64) -> Option<Vec<Hash>> {
-        self.inner().tree.consistency(old_size, new_size)
+        self.inner().branch.tree().consistency(old_size, new_size)
     }
 
     pub(crate) fn tile(&self, level: usize, index: u64, width: usize) -> Option<Vec<u8>> {
-        self.inner().tree.tile(level, index, width)
+        let inner = self.inner();
+        inner.branch.tile(level, index, width, &inner.lies)
     }
 
-    /// An entry bundle: each entry after its length in two bytes.
     pub(crate) fn entry_bundle(&self, index: u64, width: usize) -> Option<Vec<u8>> {
         let inner = self.inner();
-        let start = usize::try_from(index.checked_mul(256)?).ok()?;
-        let end = start.checked_add(width)?;
-        if end as u64 > inner.tree.size() {
-            return None;
-        }
-        let mut bytes = Vec::new();
-        for entry in inner.entries.get(start..end)? {
-            bytes.extend(u16::try_from(entry.len()).ok()?.to_be_bytes());
-            bytes.extend(entry);
-        }
-        Some(bytes)
+        inner.branch.entry_bundle(index, width, &inner.lies)
     }
 
     pub(crate) fn set_interval(&self, interval: Duration) {
@@ -189,32 +235,72 @@ impl Integrator {
         self.inner().remembered.clear();
     }
 
-    fn integrate(&self) {
-        let mut inner = self.inner();
-        let inner = &mut *inner;
-        let from = usize::try_from(inner.tree.size()).unwrap_or(usize::MAX);
-        for entry in inner.entries.iter().skip(from) {
-            inner.tree.append(leaf_hash(entry));
-        }
-        let size = inner.tree.size();
-        if let Some(root) = inner.tree.root(size) {
-            inner.checkpoint = self.sign(size, &root);
-        }
-        self.signed_size.send_replace(size);
+    /// Changes the lies about leaves.
+    pub(crate) fn lie_about_leaves(&self, change: impl FnOnce(&mut LeafLies)) {
+        change(&mut self.inner().lies);
     }
 
-    /// The checkpoint of this size and root, as a signed note.
-    fn sign(&self, size: u64, root: &Hash) -> String {
-        let text = checkpoint_text(&self.origin, size, root);
-        let signature = self.signing_key.sign(text.as_bytes());
-        format_note(
-            &text,
-            &[NoteSignature {
-                name: self.origin.clone(),
-                key_hash: self.note_hash,
-                signature: signature.to_bytes().to_vec(),
-            }],
-        )
+    /// Changes the lies about the checkpoint, and signs it anew.
+    pub(crate) fn lie_about_head(&self, change: impl FnOnce(&mut HeadLies)) {
+        change(&mut self.inner().head);
+        self.republish();
+    }
+
+    pub(crate) fn set_witnesses(&self, witnesses: Vec<SandboxWitness>) {
+        self.inner().witnesses = witnesses;
+        self.republish();
+    }
+
+    /// Puts a line below the root of every checkpoint from now on.
+    pub(crate) fn close(&self, closed: Closed) {
+        self.inner().closed = Some(closed);
+        self.republish();
+    }
+
+    pub(crate) fn closed(&self) -> Option<Closed> {
+        self.inner().closed.clone()
+    }
+
+    /// Signs the same head again, and has it cosigned again.
+    pub(crate) fn republish(&self) {
+        let mut inner = self.inner();
+        inner.checkpoint = self.signed(&inner);
+    }
+
+    /// A checkpoint of any size and root, signed as a good one is.
+    pub(crate) fn sign(&self, size: u64, root: &Hash) -> String {
+        self.signer.note(&checkpoint_text(&self.origin, size, root), HeadSignature::Good)
+    }
+
+    fn integrate(&self) {
+        let mut inner = self.inner();
+        let waiting = std::mem::take(&mut inner.waiting);
+        for leaf in waiting {
+            inner.branch.append(leaf);
+        }
+        inner.checkpoint = self.signed(&inner);
+        self.signed_size.send_replace(inner.branch.size());
+    }
+
+    /// The newest checkpoint with the cosignatures of those who are willing.
+    fn signed(&self, inner: &Inner) -> String {
+        if let Some(note) = &inner.head.verbatim {
+            return note.clone();
+        }
+        let origin = inner.head.origin.as_deref().unwrap_or(&self.origin);
+        let size = inner.branch.size();
+        let mut text = checkpoint_text(origin, size, &inner.branch.root());
+        if let Some(Closed { line, .. }) = &inner.closed {
+            text.push_str(line);
+            text.push('\n');
+        }
+        let mut note = self.signer.note(&text, inner.head.signature);
+        for witness in &inner.witnesses {
+            if let Some(line) = witness.asked(&note, |old| inner.branch.tree().consistency(old, size)) {
+                note.push_str(&line);
+            }
+        }
+        note
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {

@@ -22,12 +22,13 @@ pub(crate) fn router() -> Router<Arc<State>> {
 async fn checkpoint(FromState(state): FromState<Arc<State>>) -> Response {
     (
         [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")],
-        state.integrator.checkpoint(),
+        state.read_side().integrator.checkpoint(),
     )
         .into_response()
 }
 
 async fn tile(FromState(state): FromState<Arc<State>>, Path(path): Path<String>) -> Response {
+    let state = state.read_side();
     let bytes = parse(&path).and_then(|wanted| match wanted.level {
         Some(level) => state.integrator.tile(level, wanted.index, wanted.width),
         None => state.integrator.entry_bundle(wanted.index, wanted.width),

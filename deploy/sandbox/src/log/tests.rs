@@ -1,5 +1,8 @@
 //! What a writer and a reader see of the log, checked with the product's own verification.
 
+mod attacks;
+mod directories;
+
 use super::*;
 use crate::testing::{Answer, ask, get};
 use base64::Engine as _;

@@ -87,9 +87,10 @@ pub(crate) async fn create(FromState(state): FromState<Arc<State>>, body: Bytes)
         return refusal(StatusCode::BAD_REQUEST, INVALID_ARGUMENT, "invalid entry");
     }
     // In a task of its own: an entry once taken is integrated, whether its writer waits or not.
+    let state = state.write_side();
     let adding = Arc::clone(&state);
     let canonicalized_body = STANDARD.encode(&entry);
-    let Ok(added) = tokio::spawn(async move { adding.integrator.add(entry).await }).await else {
+    let Ok(added) = tokio::spawn(async move { adding.integrator.add(entry.into()).await }).await else {
         return refusal(StatusCode::INTERNAL_SERVER_ERROR, UNKNOWN, "failed to integrate entry");
     };
     if added.duplicate {
@@ -106,7 +107,7 @@ pub(crate) async fn create(FromState(state): FromState<Arc<State>>, body: Bytes)
     };
     let answer = TransparencyLogEntry {
         log_index: added.index.to_string(),
-        log_id: LogId { key_id: STANDARD.encode(state.key_id) },
+        log_id: LogId { key_id: STANDARD.encode(state.integrator.key().key_id()) },
         kind_version: KindVersion { kind: "hashedrekord", version: "0.0.2" },
         integrated_time: "0",
         inclusion_promise: None,

@@ -3,7 +3,7 @@
 use tlog::{Hash, node_hash};
 
 /// `levels[k][i]` is the root of the leaves from `i * 2^k` to `(i + 1) * 2^k`.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Tree {
     levels: Vec<Vec<Hash>>,
 }
@@ -29,6 +29,17 @@ impl Tree {
 
     pub(crate) fn size(&self) -> u64 {
         self.levels.first().map_or(0, |leaves| leaves.len() as u64)
+    }
+
+    /// The tree of the first `count` leaves, which there are.
+    pub(crate) fn first(&self, count: usize) -> Self {
+        let levels = self.levels.iter().enumerate().map(|(level, hashes)| hashes[..count >> level].to_vec());
+        Self { levels: levels.filter(|hashes| !hashes.is_empty()).collect() }
+    }
+
+    /// The newest leaf with this hash.
+    pub(crate) fn find(&self, leaf: &Hash) -> Option<u64> {
+        self.levels.first()?.iter().rposition(|hash| hash == leaf).map(|at| at as u64)
     }
 
     /// `MTH(D[0:size])`; `None` for a size that is not reached.
@@ -153,6 +164,20 @@ mod tests {
             assert_eq!(tree.root(size as u64).map(|root| *root.as_bytes()), theirs, "size {size}");
         }
         assert_eq!(tree.root(SIZE + 1), None);
+    }
+
+    #[test]
+    fn the_first_leaves_of_a_tree_are_the_tree_of_those_leaves() {
+        let (tree, leaves) = grown();
+        let mut naive = Tree::default();
+        for count in 0..=leaves.len() {
+            let first = tree.first(count);
+            assert_eq!(first.size(), count as u64);
+            assert_eq!(first.levels, naive.levels, "{count}");
+            if let Some(leaf) = leaves.get(count) {
+                naive.append(*leaf);
+            }
+        }
     }
 
     #[test]
