@@ -6,11 +6,13 @@
 use bundle::legacy::LegacySignature;
 use bundle::oci::classify;
 use bundle::sigstore_bundle::Bundle;
-use bundle::verify::{verify_bundle, verify_legacy};
-use bundle::{Digest, Format, ImageReference, PublicKey, Tag, simple_signing};
+use bundle::verify::{verify_bundle, verify_entry, verify_legacy};
+use bundle::{Digest, EntryBody, Format, ImageReference, LogEntry, PublicKey, Tag, simple_signing};
 use signer::Services;
+use store::{NewObservation, Store};
 use tokio::sync::OnceCell;
 
+use crate::clock::now_ms;
 use crate::error::WorkError;
 use crate::registry::{Registry, RegistryError};
 
@@ -49,11 +51,23 @@ pub(super) enum Seen {
 
 impl Existing {
     /// The valid signatures of the wanted identity. "Could not ask" is an error and never a "none".
-    pub(super) async fn find(&self, registry: &Registry, wanted: &Wanted<'_>) -> Result<Seen, WorkError> {
+    ///
+    /// What trusted logs have signed of what is there goes into the store, once for each look: a monitor holds it against
+    /// the trees that it follows.
+    pub(super) async fn find(
+        &self,
+        registry: &Registry,
+        wanted: &Wanted<'_>,
+        store: &dyn Store,
+    ) -> Result<Seen, WorkError> {
         let (repository, digest) = (&wanted.image.name.repository, &wanted.image.digest);
         let found = match wanted.format {
             Format::Bundle => {
-                let read = async || unless_too_many(registry.bundles(repository, digest).await);
+                let read = async || {
+                    let bundles = unless_too_many(registry.bundles(repository, digest).await)?;
+                    wanted.observe(store, bundles.iter().flatten().flat_map(|json| entries_of(json))).await?;
+                    Ok::<_, WorkError>(bundles)
+                };
                 self.bundles
                     .get_or_try_init(read)
                     .await?
@@ -61,7 +75,11 @@ impl Existing {
                     .map(|bundles| bundles.iter().filter_map(|bundle| wanted.bundle(bundle)).collect())
             }
             Format::Legacy => {
-                let read = async || unless_too_many(registry.legacy_signatures(repository, digest).await);
+                let read = async || {
+                    let signatures = unless_too_many(registry.legacy_signatures(repository, digest).await)?;
+                    wanted.observe(store, signatures.iter().flatten().filter_map(promised_entry)).await?;
+                    Ok::<_, WorkError>(signatures)
+                };
                 self.legacy
                     .get_or_try_init(read)
                     .await?
@@ -85,7 +103,48 @@ fn unless_too_many<T>(read: Result<T, RegistryError>) -> Result<Option<T>, WorkE
     }
 }
 
+/// The log entries of a bundle, whoever signed it.
+fn entries_of(json: &[u8]) -> Vec<LogEntry> {
+    Bundle::parse(json).map_or_else(|_| Vec::new(), |bundle| bundle.entries)
+}
+
+/// The log entry that a legacy signature promises, whoever signed it.
+fn promised_entry(signature: &LegacySignature) -> Option<LogEntry> {
+    let promise = signature.rekor_bundle().ok()??;
+    let body = EntryBody::parse(&promise.body).ok()?;
+    let (kind, version) = body.kind_version();
+    Some(LogEntry {
+        log_index: promise.log_index,
+        log_id: promise.log_id,
+        kind: kind.to_owned(),
+        version: version.to_owned(),
+        integrated_time: Some(promise.integrated_time),
+        set: Some(promise.set),
+        proof: None,
+        body: promise.body,
+    })
+}
+
 impl Wanted<'_> {
+    /// Stores the entries that a trusted log vouches for. Anybody can attach anything else.
+    async fn observe(
+        &self,
+        store: &dyn Store,
+        entries: impl Iterator<Item = LogEntry> + Send,
+    ) -> Result<(), WorkError> {
+        for entry in entries.filter(|entry| verify_entry(entry, &self.services.trust).is_ok()) {
+            let observation = NewObservation {
+                source: "worker".to_owned(),
+                log_id: entry.log_id,
+                entry_json: entry.to_json(),
+                image: Some(self.image.to_string()),
+                at: now_ms(),
+            };
+            store.record_observation(&observation).await?;
+        }
+        Ok(())
+    }
+
     fn bundle(&self, json: &[u8]) -> Option<Found> {
         let bundle = Bundle::parse(json).ok()?;
         let (digest, trust) = (&self.image.digest, &self.services.trust);

@@ -88,7 +88,7 @@ impl Worker {
     /// Whether the image carries a valid signature of this identity. If it was made elsewhere it is adopted.
     async fn is_in_place(&self, making: &Making<'_>, row: &LedgerRow) -> Result<bool, WorkError> {
         let Target { image, registry, existing, .. } = making.target;
-        let found = match existing.find(registry, &making.wanted()).await? {
+        let found = match existing.find(registry, &making.wanted(), &*self.store).await? {
             Seen::Signatures(found) => found,
             // The ledger is all that is left to ask.
             Seen::TooMuch => return Ok(row.attached_at.is_some()),
@@ -263,7 +263,7 @@ impl Worker {
     /// deterministic key gives the same bytes to whoever signed with it without the log.
     async fn expect_complete(&self, making: &Making<'_>) -> Result<(), WorkError> {
         let Target { image, registry, .. } = making.target;
-        match Existing::default().find(registry, &making.wanted()).await? {
+        match Existing::default().find(registry, &making.wanted(), &*self.store).await? {
             Seen::Signatures(found) if found.is_empty() => {
                 let tag = Tag::legacy_signature(&image.digest).to_string();
                 Err(WorkError::IncompleteCopy { name: image.name.to_string(), tag })

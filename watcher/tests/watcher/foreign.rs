@@ -66,6 +66,11 @@ async fn a_valid_signature_by_our_key_is_adopted() {
     let referrers = stage.world.registry.referrers("team/app", &pushed.digest);
     assert_eq!(bundle.attached_manifest, Some(referrers[0]));
     assert_eq!(stage.counted("watcher_signatures_total", "adopted"), 2);
+    // The monitor hears of what the log has signed; the legacy one carries nothing of a log.
+    let observed = stage.store.observations_after(0, 10).await.expect("observations");
+    let [entry] = observed.as_slice() else { panic!("{observed:?}") };
+    assert_eq!((entry.source.as_str(), entry.log_id), ("worker", stage.world.log.key_id()));
+    assert!(bundle::LogEntry::from_json(&entry.entry_json).is_ok_and(|entry| entry.proof.is_some()));
 }
 
 #[tokio::test]
@@ -107,6 +112,8 @@ async fn a_signature_by_another_key_or_without_the_log_is_not_ours() {
 
     stage.tell(json!({"repository": "team/app", "tag": "v1"})).await;
     stage.settle().await;
+    // A stranger's entry is the log's word too; what no log has signed is nobody's.
+    assert_eq!(stage.store.observations_after(0, 10).await.expect("observations").len(), 1);
     assert_eq!(stage.world.log.size(), 4);
     assert_eq!(stage.good_bundles("team/app", &pushed.digest), 1);
     assert_eq!(stage.legacy("team/app", &pushed.digest), (2, 1));
