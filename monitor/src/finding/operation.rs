@@ -1,0 +1,142 @@
+//! We are blind, late or unsure: silence is never good news by itself.
+
+use store::{FindingKind, NewFinding};
+use tlog::WitnessPolicy;
+
+use super::{Draft, LogDescription, clean, lasted, time};
+use crate::evidence::{Proof, SeenHead};
+
+/// A log has had no new head since `since` (unix milliseconds).
+pub fn stale_log(log: &LogDescription, note: &[u8], since: i64, at: i64) -> NewFinding {
+    let mut draft = Draft::new(FindingKind::StaleLog, Some(log), facts(Some(note)), at);
+    draft.title = format!("{} has had no new head for {}", clean(&log.origin), lasted(since, at));
+    draft.seen = format!("The log {} answers, with the same head since {}.", clean(&log.origin), time(since));
+    draft.claims = vec![("since", time(since))];
+    draft.finish()
+}
+
+/// A log could not be read since `since` (unix milliseconds); `error` is the last reason.
+pub fn blind(log: &LogDescription, since: i64, error: &str, at: i64) -> NewFinding {
+    let mut draft = Draft::new(FindingKind::Blind, Some(log), facts(None), at);
+    draft.title = format!("{} cannot be read since {}", clean(&log.origin), time(since));
+    draft.seen = format!(
+        "The log {} could not be read for {}; the last attempt: {}.",
+        clean(&log.origin),
+        lasted(since, at),
+        clean(error),
+    );
+    draft.claims = vec![("since", time(since)), ("error", clean(error))];
+    draft.finish()
+}
+
+/// A sink takes no alerts since `since` (unix milliseconds). `error` names the sink's host at most.
+pub fn blind_sink(sink: &str, since: i64, error: &str, at: i64) -> NewFinding {
+    let cause = sink_cause(sink);
+    let mut draft = Draft::new(FindingKind::Blind, None, facts(None), at);
+    draft.cause = &cause;
+    draft.title = format!("the alert sink {:?} takes no alerts since {}", clean(sink), time(since));
+    draft.seen = format!(
+        "Nobody behind the alert sink {:?} has been told anything for {}; the last attempt: {}. Its alerts wait and are \
+         sent when it answers.",
+        clean(sink),
+        lasted(since, at),
+        clean(error),
+    );
+    draft.claims = vec![("sink", clean(sink)), ("since", time(since)), ("error", clean(error))];
+    draft.finish()
+}
+
+/// The fingerprint's cause for a sink that takes no alerts.
+pub(crate) fn sink_cause(sink: &str) -> String {
+    format!("sink/{sink}")
+}
+
+/// The verified position is behind the head since `since` (unix milliseconds).
+pub fn scan_lag(log: &LogDescription, note: &[u8], verified_size: u64, size: u64, since: i64, at: i64) -> NewFinding {
+    let mut draft = Draft::new(FindingKind::ScanLag, Some(log), facts(Some(note)), at);
+    let behind = size.saturating_sub(verified_size);
+    draft.title = format!("{behind} leaves of {} are not verified yet", clean(&log.origin));
+    draft.seen = format!(
+        "The log {} has {size} leaves, of which {verified_size} are verified; it has been behind for {}.",
+        clean(&log.origin),
+        lasted(since, at),
+    );
+    draft.claims =
+        vec![("since", time(since)), ("verified_size", verified_size.to_string()), ("size", size.to_string())];
+    draft.finish()
+}
+
+/// What we remember is gone, or went back in time. `cause` tells one loss from another; `words`, a whole sentence, says
+/// what is missing and over which window.
+pub fn state_lost(log: Option<&LogDescription>, cause: &str, words: &str, at: i64) -> NewFinding {
+    let mut draft = Draft::new(FindingKind::StateLost, log, facts(None), at);
+    draft.cause = cause;
+    draft.title = match log {
+        Some(log) => format!("the record of {} is gone or went back in time", clean(&log.origin)),
+        None => "the ledger that we read is gone or went back in time".to_owned(),
+    };
+    draft.seen = words.to_owned();
+    draft.claims = vec![("lost", words.to_owned())];
+    draft.finish()
+}
+
+/// A watch has never matched since it was configured, at `since` (unix milliseconds).
+pub fn matcher_never_matched(watch: &str, since: i64, at: i64) -> NewFinding {
+    let mut draft = Draft::new(FindingKind::MatcherNeverMatched, None, facts(None), at);
+    draft.cause = watch;
+    draft.title = format!("the watch {:?} has never matched", clean(watch));
+    draft.seen = format!(
+        "The watch {:?} has not matched a single entry in {}: it may have a typing error, or watch the wrong logs.",
+        clean(watch),
+        lasted(since, at),
+    );
+    draft.claims = vec![("watch", clean(watch)), ("since", time(since))];
+    draft.finish()
+}
+
+/// The trust material names other logs, keys or authorities than before. `words`, a whole sentence, says which.
+pub fn trust_material_changed(origin: &str, words: &str, at: i64) -> NewFinding {
+    let mut draft = Draft::new(FindingKind::TrustMaterialChanged, None, facts(None), at);
+    draft.cause = origin;
+    draft.occurrence = words.to_owned();
+    draft.title = format!("the trust material about {} changed", clean(origin));
+    draft.seen = words.to_owned();
+    draft.claims = vec![("change", words.to_owned())];
+    draft.finish()
+}
+
+/// A signed time that is far from ours. `whose` is the log or `witness NAME`, `signed` the time in unix milliseconds.
+pub fn clock_skew(log: &LogDescription, note: &[u8], whose: &str, signed: i64, at: i64) -> NewFinding {
+    let mut draft = Draft::new(FindingKind::ClockSkew, Some(log), facts(Some(note)), at);
+    draft.cause = whose;
+    let (by, way) = if signed > at { (lasted(at, signed), "ahead of") } else { (lasted(signed, at), "behind") };
+    draft.title = format!("a time signed by {} is {by} {way} ours", clean(whose));
+    draft.seen = format!(
+        "A head of the log {} carries the time {} by {}, when our clock said {}.",
+        clean(&log.origin),
+        time(signed),
+        clean(whose),
+        time(at),
+    );
+    draft.claims = vec![("signed", time(signed)), ("our_clock", time(at)), ("whose", clean(whose))];
+    draft.finish()
+}
+
+/// A head without the cosignatures that the policy asks for.
+pub fn witness_quorum_lost(log: &LogDescription, note: &[u8], policy: &WitnessPolicy, at: i64) -> NewFinding {
+    let quorum = policy.check(&String::from_utf8_lossy(note));
+    let without: Vec<String> = quorum.missing.into_iter().chain(quorum.invalid).collect();
+    let proof = Proof::Cosignatures { head: SeenHead::of_log(note), policy: policy.text().to_owned() };
+    let mut draft = Draft::new(FindingKind::WitnessQuorumLost, Some(log), proof, at);
+    draft.title = format!("{} is without its quorum of witnesses", clean(&log.origin));
+    draft.seen = format!(
+        "The head of the log {} does not carry the cosignatures that its policy asks for; without a valid one: {}.",
+        clean(&log.origin),
+        clean(&without.join(", ")),
+    );
+    draft.finish()
+}
+
+fn facts(note: Option<&[u8]>) -> Proof {
+    Proof::Facts { heads: note.map(SeenHead::of_log).into_iter().collect() }
+}

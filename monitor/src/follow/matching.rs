@@ -1,0 +1,87 @@
+//! The watchlist with what the ledger knows now: our keys, and what we signed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use store::{Store, StoreError};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::scan::Matching;
+use crate::watchlist::{DigestFilter, Watchlist};
+
+/// Rows asked for at once.
+const PAGE: u32 = 10_000;
+/// Rows before the newest that are asked for again: on PostgreSQL a smaller id may become visible after a larger one.
+const AGAIN: i64 = 1_000;
+/// Between two looks at what was signed: who else signs that is told for information only.
+const DIGESTS_EVERY: Duration = Duration::from_secs(10);
+
+/// Keeps the watchlist up to date with the ledger.
+pub(crate) struct Matchings {
+    store: Arc<dyn Store>,
+    watchlist: Watchlist,
+    state: Mutex<State>,
+}
+
+struct State {
+    keys: Vec<(Vec<u8>, String)>,
+    digests: Arc<DigestFilter>,
+    newest: i64,
+    asked: Option<Instant>,
+    current: Option<Arc<Matching>>,
+}
+
+impl Matchings {
+    /// Rules, and the ledger to complete them from.
+    pub(crate) fn new(store: Arc<dyn Store>, watchlist: Watchlist) -> Self {
+        let state = State { keys: Vec::new(), digests: Arc::default(), newest: 0, asked: None, current: None };
+        Self { store, watchlist, state: Mutex::new(state) }
+    }
+
+    /// As the ledger is now. Every leaf that is under a head when this is asked is matched with each key that signed it:
+    /// the ledger knows a key before the log can hear of it (I8).
+    pub(crate) async fn current(&self) -> Result<Arc<Matching>, StoreError> {
+        let mut state = self.state.lock().await;
+        let keys = self.store.ledger_keys().await?;
+        let mut keys: Vec<(Vec<u8>, String)> = keys.into_iter().map(|key| (key.spki, key.identity)).collect();
+        keys.sort();
+        let mut changed = state.keys != keys;
+        if state.asked.is_none_or(|asked| asked.elapsed() >= DIGESTS_EVERY) {
+            changed |= self.read_digests(&mut state).await?;
+            state.asked = Some(Instant::now());
+        }
+        match &state.current {
+            Some(current) if !changed => Ok(Arc::clone(current)),
+            _ => {
+                let watchlist = self.watchlist.with_keys(&keys);
+                let current = Arc::new(Matching { watchlist, digests: Arc::clone(&state.digests) });
+                state.keys = keys;
+                state.current = Some(Arc::clone(&current));
+                Ok(current)
+            }
+        }
+    }
+
+    /// Whether there were new ones.
+    async fn read_digests(&self, state: &mut State) -> Result<bool, StoreError> {
+        let before = state.digests.len();
+        let mut after = state.newest.saturating_sub(AGAIN).max(0);
+        loop {
+            let page = self.store.ledger_digests(after, PAGE).await?;
+            let Some(last) = page.last().map(|row| row.id) else { break };
+            let is_new = |digest: &[u8]| !state.digests.may_contain(digest);
+            let new: Vec<&[u8]> = page
+                .iter()
+                .flat_map(|row| [row.signed_digest.as_slice(), row.payload_sha256.as_slice()])
+                .filter(|digest| is_new(digest))
+                .collect();
+            if !new.is_empty() {
+                let digests = Arc::make_mut(&mut state.digests);
+                new.iter().for_each(|digest| digests.insert(digest));
+            }
+            (after, state.newest) = (last, state.newest.max(last));
+        }
+        Ok(state.digests.len() != before)
+    }
+}

@@ -1,0 +1,153 @@
+//! What is done to each leaf, once: hashed, parsed and matched, on a worker thread, with buffers that are used again.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bundle::claims::{Scratch, claims, ct_claims};
+use tlog::{Hash, leaf_hash, subtree_root};
+use tokio::sync::Semaphore;
+
+use super::segment::subtrees;
+use crate::log::{LeafBatch, LeafFormat};
+use crate::reconcile::Hit;
+use crate::watchlist::{DigestFilter, Match, Watchlist};
+
+/// What leaves are matched against.
+pub struct Matching {
+    /// Identities and keys.
+    pub watchlist: Watchlist,
+    /// What our ledger signed.
+    pub digests: Arc<DigestFilter>,
+}
+
+/// What a batch came to. Nothing of it is believed before the segment's end.
+#[derive(Debug)]
+pub struct Scanned {
+    /// Index of the first leaf.
+    pub start: u64,
+    /// Index of the leaf after the last one.
+    pub end: u64,
+    /// The roots of the batch's perfect subtrees, from the left, each with its level.
+    pub subtrees: Vec<(u32, Hash)>,
+    /// Leaves that match the watchlist.
+    pub hits: Vec<Hit>,
+    /// Leaves that nobody can read.
+    pub unparsable: Vec<Unparsable>,
+    /// Leaves of kinds that were searched through rather than read field by field.
+    pub unknown_kinds: u64,
+    /// Bytes of all leaves.
+    pub bytes: u64,
+}
+
+/// A leaf that cannot be read, so that it may name anybody.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unparsable {
+    /// Its index.
+    pub index: u64,
+    /// Its bytes.
+    pub leaf: Vec<u8>,
+    /// Why not.
+    pub reason: String,
+}
+
+impl Scanned {
+    /// Memory that is held until the segment's end, in bytes.
+    pub fn held_bytes(&self) -> usize {
+        let hits = self.hits.iter().map(|hit| hit.leaf.len() + size_of::<Hit>());
+        let unparsable = self.unparsable.iter().map(|it| it.leaf.len() + size_of::<Unparsable>());
+        self.subtrees.len() * size_of::<(u32, Hash)>() + hits.sum::<usize>() + unparsable.sum::<usize>()
+    }
+}
+
+/// Buffers of one worker.
+#[derive(Default)]
+pub struct Buffers {
+    scratch: Scratch,
+    matches: Vec<Match>,
+    hashes: Vec<Hash>,
+}
+
+/// Hashes, parses and matches each leaf of a batch.
+pub fn scan(batch: &LeafBatch, format: LeafFormat, matching: &Matching, buffers: &mut Buffers) -> Scanned {
+    let Buffers { scratch, matches, hashes } = buffers;
+    hashes.clear();
+    let (start, end) = (batch.start, batch.end());
+    let mut scanned = Scanned {
+        start,
+        end,
+        subtrees: Vec::new(),
+        hits: Vec::new(),
+        unparsable: Vec::new(),
+        unknown_kinds: 0,
+        bytes: 0,
+    };
+    for (index, leaf) in batch.iter() {
+        scanned.bytes += leaf.len() as u64;
+        hashes.push(leaf_hash(leaf));
+        let claimed = match format {
+            LeafFormat::Rekor => claims(leaf, scratch),
+            LeafFormat::Ct => ct_claims(leaf),
+        };
+        match claimed {
+            Ok(claimed) => {
+                scanned.unknown_kinds += u64::from(!claimed.known);
+                matching.watchlist.matches(&claimed, &matching.digests, matches);
+                if !matches.is_empty() {
+                    let matches = std::mem::take(matches);
+                    scanned.hits.push(Hit { index, leaf: leaf.to_vec(), leaf_format: format, matches });
+                }
+            }
+            Err(error) => {
+                scanned.unparsable.push(Unparsable { index, leaf: leaf.to_vec(), reason: error.to_string() });
+            }
+        }
+    }
+    let mut rest = hashes.as_mut_slice();
+    for (level, width) in subtrees(start, end) {
+        // A subtree is no wider than the batch that it is of.
+        let Some((subtree, behind)) = rest.split_at_mut_checked(width as usize) else { break };
+        scanned.subtrees.push((level, subtree_root(subtree)));
+        rest = behind;
+    }
+    scanned
+}
+
+/// The worker threads: as many batches at once as there are processors, over all logs, in the order of asking.
+#[derive(Clone)]
+pub struct Workers {
+    turns: Arc<Semaphore>,
+    idle: Arc<Mutex<Vec<Buffers>>>,
+    count: usize,
+}
+
+impl Workers {
+    /// So many at once.
+    pub fn new(count: usize) -> Self {
+        let count = count.max(1);
+        Self { turns: Arc::new(Semaphore::new(count)), idle: Arc::default(), count }
+    }
+
+    /// How many work at once.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Scans a batch on a worker thread. `None`: the runtime is going down, or the scan panicked.
+    pub async fn scan(&self, batch: LeafBatch, format: LeafFormat, matching: Arc<Matching>) -> Option<Scanned> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await.ok()?;
+        let idle = Arc::clone(&self.idle);
+        let work = tokio::task::spawn_blocking(move || {
+            let mut buffers = locked(&idle).pop().unwrap_or_default();
+            let scanned = scan(&batch, format, &matching, &mut buffers);
+            // The batch goes before the turn does, so that no more of them are in memory than were counted.
+            drop(batch);
+            locked(&idle).push(buffers);
+            drop(turn);
+            scanned
+        });
+        work.await.ok()
+    }
+}
+
+fn locked(idle: &Mutex<Vec<Buffers>>) -> std::sync::MutexGuard<'_, Vec<Buffers>> {
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,168 @@
+//! What has gone on for too long, and what has not.
+
+use std::time::Duration;
+
+use sandbox::{LogOptions, SandboxLog};
+use tlog::Checkpoint;
+
+use super::*;
+use crate::config::{Coverage, LogKind, LogSpec};
+use crate::watchlist::{WatchKind, WatchMode};
+
+const NOW: i64 = 10_000_000;
+const MINUTE: i64 = 60_000;
+
+fn timing() -> Timing {
+    Timing {
+        interval: Duration::from_secs(10),
+        blind_after: Duration::from_secs(900),
+        lag_after: Duration::from_secs(900),
+        reproof_every: Duration::from_secs(3_600),
+        ..Timing::default()
+    }
+}
+
+async fn log() -> (LogSpec, Checkpoint) {
+    let log = SandboxLog::start(LogOptions::default()).await.expect("a log");
+    log.extend([b"a".to_vec(), b"b".to_vec()]);
+    let head = Checkpoint::open(&log.checkpoint(), log.key()).expect("a head");
+    let spec = LogSpec {
+        origin: log.origin().to_owned(),
+        kind: LogKind::RekorV2,
+        read_url: log.read_url().parse().expect("a url"),
+        key: log.key().clone(),
+        coverage: Coverage::Exhaustive,
+        witnesses: None,
+        closed: false,
+        announced: false,
+        ca_pem: None,
+        stale_after: None,
+        requests_per_second: None,
+    };
+    (spec, head)
+}
+
+/// Read to its head a moment ago.
+fn healthy(spec: &LogSpec, head: &Checkpoint) -> LogStatus {
+    LogStatus {
+        held: true,
+        opened_at: Some(NOW - 1_000),
+        looked_at: Some(NOW - 1_000),
+        head: Some(head.clone()),
+        head_seen_at: NOW - MINUTE,
+        verified_size: 2,
+        verified_at: Some(NOW - 1_000),
+        ..LogStatus::new(spec, Duration::from_secs(3_600), NOW - 60 * MINUTE)
+    }
+}
+
+#[tokio::test]
+async fn each_condition_begins_when_it_has_lasted_and_not_before() {
+    let (spec, head) = log().await;
+    let well = healthy(&spec, &head);
+    let failing =
+        |minutes: i64| LogStatus { failing: Some((NOW - minutes * MINUTE, "no route".into())), ..well.clone() };
+    let behind =
+        |minutes: i64| LogStatus { behind_since: Some(NOW - minutes * MINUTE), verified_size: 1, ..well.clone() };
+    let old = |minutes: i64| LogStatus { head_seen_at: NOW - minutes * MINUTE, ..well.clone() };
+    for (what, status, expected) in [
+        ("well", well.clone(), vec![]),
+        ("failing for a moment", failing(14), vec![]),
+        ("failing", failing(15), vec!["blind"]),
+        ("behind for a moment", behind(14), vec![]),
+        ("behind", behind(15), vec!["scan_lag"]),
+        ("behind in words only", LogStatus { verified_size: 2, ..behind(15) }, vec![]),
+        ("nobody else's leaves", LogStatus { coverage: Coverage::OwnEntries, ..behind(15) }, vec![]),
+        ("an old head", old(59), vec![]),
+        ("too old a head", old(60), vec!["stale_log"]),
+        ("an old head, cosigned lately", LogStatus { signed_at: Some(NOW - MINUTE), ..old(60) }, vec![]),
+        // A time from the future makes nothing fresh for ever.
+        ("an old head, signed tomorrow", LogStatus { signed_at: Some(NOW + 1_440 * MINUTE), ..old(60) }, vec![]),
+        ("closed", LogStatus { frozen: true, ..old(60) }, vec![]),
+        ("closed by announcement", LogStatus { stale_after: None, ..old(60) }, vec![]),
+        ("old, and nobody can tell", LogStatus { failing: failing(1).failing, ..old(60) }, vec![]),
+        (
+            "skewed",
+            LogStatus { skewed: vec![("witness w".into(), NOW + 9 * MINUTE)], ..well.clone() },
+            vec!["clock_skew"],
+        ),
+    ] {
+        let found = conditions(&status, &timing(), NOW);
+        let kinds: Vec<&str> = found.iter().map(|it| it.finding(&status.log, NOW).kind.as_str()).collect();
+        assert_eq!(kinds, expected, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn silence_is_good_news_only_within_the_bounds() {
+    let (spec, head) = log().await;
+    let well = healthy(&spec, &head);
+    let long_ago = Some(NOW - 16 * MINUTE);
+    for (what, status, expected) in [
+        ("well", well.clone(), true),
+        ("never verified", LogStatus { verified_at: None, ..well.clone() }, false),
+        ("verified long ago", LogStatus { verified_at: long_ago, ..well.clone() }, false),
+        (
+            "closed, and verified when it was due",
+            LogStatus { verified_at: long_ago, frozen: true, ..well.clone() },
+            true,
+        ),
+        ("heads only", LogStatus { verified_at: None, coverage: Coverage::OwnEntries, ..well.clone() }, true),
+        (
+            "heads only, none of them consistent lately",
+            LogStatus { looked_at: long_ago, coverage: Coverage::OwnEntries, ..well.clone() },
+            false,
+        ),
+        ("skewed", LogStatus { skewed: vec![("log".into(), 0)], ..well.clone() }, false),
+    ] {
+        assert_eq!(is_fine(&status, &timing(), NOW), expected, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn what_begins_is_raised_once_and_what_is_over_is_cleared_also_by_the_next_process() {
+    let (spec, head) = log().await;
+    let store = store::open("sqlite::memory:").await.expect("a store");
+    let well = healthy(&spec, &head);
+    let blind = LogStatus { failing: Some((0, "no route".into())), ..well.clone() };
+    let health = || Health::new(Arc::clone(&store), Vec::new(), timing(), Vec::new());
+    let open = async || store.open_counts().await.expect("counts").iter().map(|it| it.2).sum::<u64>();
+
+    let mut first = health();
+    for _ in 0..3 {
+        first.look(std::slice::from_ref(&blind), NOW).await.expect("looked");
+    }
+    assert_eq!(open().await, 1);
+    // A log that another process follows is none of ours.
+    let elsewhere = LogStatus { held: false, ..well.clone() };
+    first.look(&[elsewhere], NOW).await.expect("looked");
+    assert_eq!(open().await, 1);
+    let mut second = health();
+    second.look(&[well], NOW).await.expect("looked");
+    assert_eq!(open().await, 0);
+    second.look(std::slice::from_ref(&blind), NOW).await.expect("looked");
+    assert_eq!(open().await, 1);
+    second.forget(&spec.origin, NOW).await.expect("forgotten");
+    assert_eq!(open().await, 0);
+}
+
+#[tokio::test]
+async fn a_watch_that_never_matched_is_told_of_unless_that_is_as_it_should_be() {
+    let store = store::open("sqlite::memory:").await.expect("a store");
+    let rule = |name: &str, retired: bool| WatchRule {
+        name: name.into(),
+        kind: WatchKind::Key { spki: vec![1], retired, label: name.into() },
+        mode: WatchMode::Alert,
+    };
+    let watches = vec![rule("ours", false), rule("old", true)];
+    let names: Vec<String> = watches.iter().map(|rule| rule.name.clone()).collect();
+    store.record_matchers(&names, 0).await.expect("recorded");
+    let patience = i64::try_from(timing().never_matched_after.as_millis()).expect("fits");
+    let mut health = Health::new(Arc::clone(&store), Vec::new(), timing(), watches);
+    health.look_at_watches(patience - 1).await.expect("looked");
+    assert_eq!(store.open_counts().await.expect("counts").len(), 0);
+    health.look_at_watches(patience).await.expect("looked");
+    let open = store.findings(&FindingFilter::default()).await.expect("findings");
+    assert_eq!(open.len(), 1);
+    assert!(open[0].title.contains("ours"), "{}", open[0].title);
+}

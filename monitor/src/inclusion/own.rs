@@ -1,0 +1,218 @@
+//! Entries of ours: taken over from the ledger, proved, and proved again at random.
+
+use std::collections::BTreeMap;
+
+use bundle::LogEntry;
+use futures_util::{StreamExt as _, stream};
+use store::{NewFinding, OwnEntry, OwnEntryState};
+
+use super::tree::{Located, locate};
+use super::{FollowedTree, Place, place};
+use crate::finding::{Withheld, missing_leaf, withheld_entry};
+use crate::log::ReadError;
+use crate::reconcile::side::{locked, millis};
+use crate::reconcile::{LedgerError, LedgerSide};
+use crate::shadow::Fit;
+
+/// Entries that are taken over at once, and how often in one go.
+const IMPORT: u32 = 1_000;
+const IMPORTS: usize = 20;
+/// Entries that are asked about in one go.
+const AT_ONCE: u32 = 1_000;
+/// Questions to logs in flight.
+const IN_FLIGHT: usize = 8;
+/// Rows of the ledger that one go sweeps through for entries that were dated back.
+const SWEEP: u32 = 1_000;
+
+/// What a go came to.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Included {
+    /// Entries that were taken over from the ledger.
+    pub imported: u64,
+    /// Entries that are proved now.
+    pub proved: u64,
+    /// Entries that wait on.
+    pub waiting: u64,
+    /// Entries that are withheld.
+    pub withheld: u64,
+    /// Entries in logs that are not among those that are followed here.
+    pub elsewhere: u64,
+    /// Entries about which a log could not be asked.
+    pub unasked: u64,
+}
+
+/// What became of one entry.
+enum Became {
+    State(OwnEntryState, Vec<NewFinding>),
+    Elsewhere,
+}
+
+impl LedgerSide {
+    /// Takes over what is new in the ledger and asks about each entry that is not proved yet: whether its leaf is under
+    /// the head, and whether the head that it carries is of the tree that we follow. What is not there by its deadline is
+    /// withheld. A log that cannot be asked changes nothing.
+    pub async fn prove_own_entries(&self, forest: &[FollowedTree], now: i64) -> Result<Included, LedgerError> {
+        let mut included = Included { imported: self.import().await?, ..Included::default() };
+        let checked_before = now.saturating_sub(millis(self.timing.recheck_every));
+        let due = self.store.own_entries_due(checked_before, AT_ONCE).await?;
+        self.follow_up(forest, due, now, &mut included).await?;
+        Ok(included)
+    }
+
+    /// Proves up to `n` entries again that were proved before, drawn by `seed`.
+    pub async fn prove_again(
+        &self,
+        forest: &[FollowedTree],
+        n: u32,
+        seed: u64,
+        now: i64,
+    ) -> Result<Included, LedgerError> {
+        let mut included = Included::default();
+        let drawn = self.store.random_own_entries(n, seed).await?;
+        self.follow_up(forest, drawn, now, &mut included).await?;
+        Ok(included)
+    }
+
+    async fn import(&self) -> Result<u64, LedgerError> {
+        let mut imported = 0u64;
+        for _ in 0..IMPORTS {
+            let new = self.store.import_own_entries(IMPORT).await?;
+            imported = imported.saturating_add(new);
+            if new < u64::from(IMPORT) {
+                break;
+            }
+        }
+        let after = locked(&self.walk).swept_to;
+        let (new, last) = self.store.sweep_own_entries(after, SWEEP).await?;
+        locked(&self.walk).swept_to = last.unwrap_or_default();
+        Ok(imported.saturating_add(new))
+    }
+
+    async fn follow_up(
+        &self,
+        forest: &[FollowedTree],
+        entries: Vec<OwnEntry>,
+        now: i64,
+        included: &mut Included,
+    ) -> Result<(), LedgerError> {
+        let asked = stream::iter(entries).map(|entry| async move {
+            let became = self.became(forest, &entry, now).await;
+            (entry, became)
+        });
+        // All of them before the first is written: a question that is not polled may hold a connection to the store.
+        let asked: Vec<_> = asked.buffer_unordered(IN_FLIGHT).collect().await;
+        let mut unread: BTreeMap<String, String> = BTreeMap::new();
+        for (entry, became) in asked {
+            let (state, findings) = match became {
+                Ok(Became::State(state, findings)) => (state, findings),
+                Ok(Became::Elsewhere) => {
+                    included.elsewhere += 1;
+                    (entry.state, Vec::new())
+                }
+                Err(LedgerError::Read(error)) => {
+                    included.unasked += 1;
+                    unread.insert(entry.log_origin.clone(), error.to_string());
+                    (entry.state, Vec::new())
+                }
+                Err(error) => return Err(error),
+            };
+            match state {
+                OwnEntryState::Waiting => included.waiting += 1,
+                OwnEntryState::Proved { .. } => included.proved += 1,
+                OwnEntryState::Withheld => included.withheld += 1,
+            }
+            self.store
+                .mark_own_entry(
+                    entry.signature_id,
+                    &entry.log_origin,
+                    entry.log_index,
+                    state,
+                    now,
+                    &findings,
+                    &self.sinks,
+                )
+                .await?;
+        }
+        for (origin, error) in unread {
+            tracing::debug!(log.origin = %origin, %error, "own entries could not be asked about");
+        }
+        Ok(())
+    }
+
+    async fn became(&self, forest: &[FollowedTree], own: &OwnEntry, now: i64) -> Result<Became, LedgerError> {
+        // Without the log's answer there is nothing to hold it to: the ledger went back in time, and says so elsewhere.
+        let Some(json) = &own.entry_json else { return Ok(Became::State(own.state, Vec::new())) };
+        let entry = match LogEntry::from_json(json) {
+            Ok(entry) => entry,
+            Err(error) => {
+                tracing::warn!(
+                    log.origin = %own.log_origin, log.index = own.log_index, %error,
+                    "an entry in the ledger cannot be read"
+                );
+                return Ok(Became::State(own.state, Vec::new()));
+            }
+        };
+        let due_at = own.recorded_at.saturating_add(self.timing.deadline_ms());
+        let mut findings = Vec::new();
+        let mut settled = true;
+        match self.fit(forest, &entry, "ledger", own.recorded_at, now).await? {
+            Fit::Fits | Fit::NothingSigned => {}
+            Fit::Later => settled = false,
+            Fit::Splits(finding) => findings.push(*finding),
+        }
+        let (tree, index, offset) = match locate(forest, &entry).await? {
+            Located::At { tree, index, offset } => (tree, index, offset),
+            // A tree that nobody announced is told of by now; the entry will never be proved.
+            Located::Elsewhere if !findings.is_empty() => {
+                return Ok(Became::State(OwnEntryState::Withheld, findings));
+            }
+            Located::Elsewhere => return Ok(Became::Elsewhere),
+        };
+        let leaf = entry.leaf_hash();
+        let found = if locked(&self.recent).take(&tree.log.origin, index, *leaf.as_bytes()) {
+            Place::Held
+        } else {
+            place(tree, index, &leaf).await?
+        };
+        // Only a head from after the deadline can be too small for an entry that is due.
+        let overdue = now >= due_at && tree.looked_at >= due_at;
+        let state = match &found {
+            Place::Held if settled => OwnEntryState::Proved { size: tree.head.size() },
+            Place::Other { .. } | Place::Beyond if overdue || !matches!(found, Place::Beyond) => {
+                let earlier = earlier_heads(forest, tree, offset).await?;
+                let other = match &found {
+                    Place::Other { leaf, proof } => Some((*leaf, proof.as_slice())),
+                    _ => None,
+                };
+                let note = tree.head.note().as_bytes();
+                let what = Withheld { note, entry: json, index, offset, earlier: &earlier, other };
+                findings.push(withheld_entry(&tree.log, &what, own.recorded_at, now));
+                OwnEntryState::Withheld
+            }
+            Place::Unproved(problem) if overdue => {
+                let end = index.saturating_add(1);
+                findings.push(missing_leaf(&tree.log, tree.head.note().as_bytes(), index, end, problem, now));
+                own.state
+            }
+            _ => own.state,
+        };
+        Ok(Became::State(state, findings))
+    }
+}
+
+/// The last heads of the shards before this one, if they are all among these: their sizes make up the offset.
+pub(crate) async fn earlier_heads<'a>(
+    forest: &'a [FollowedTree],
+    tree: &FollowedTree,
+    offset: u64,
+) -> Result<Vec<&'a [u8]>, ReadError> {
+    let (mut heads, mut sum) = (Vec::new(), 0u64);
+    for other in forest {
+        let same_key = other.log.public_key == tree.log.public_key && other.log.origin != tree.log.origin;
+        if same_key && other.reader.first_index().await? < offset {
+            sum = sum.saturating_add(other.head.size());
+            heads.push(other.head.note().as_bytes());
+        }
+    }
+    Ok(if sum == offset { heads } else { Vec::new() })
+}

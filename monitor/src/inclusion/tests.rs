@@ -1,0 +1,253 @@
+//! Entries of ours that are in the log, late, missing, or replaced.
+
+use std::time::Duration;
+
+use bundle::{EntryProof, LogEntry};
+use sandbox::leaves::{By, hashed_rekord_v1, hashed_rekord_v2};
+use sandbox::{RekorV1Options, SandboxLog, SandboxRekorV1};
+use store::{FindingFilter, FindingKind, FindingRow, OwnEntryCounts};
+use tlog::Hash;
+
+use super::*;
+use crate::evidence::{self, Verdict};
+use crate::reconcile::tests::ground::{DEADLINE, Ground, NOW};
+use crate::reconcile::tests::leaves::sha256;
+
+/// What a log answers about an entry.
+pub(crate) fn answer(log: &SandboxLog, index: u64) -> LogEntry {
+    let size = log.size();
+    LogEntry {
+        log_index: index,
+        log_id: log.key_id(),
+        kind: "hashedrekord".to_owned(),
+        version: "0.0.2".to_owned(),
+        integrated_time: None,
+        set: None,
+        proof: Some(EntryProof {
+            log_index: index,
+            root: log.root(size).unwrap(),
+            size,
+            hashes: log.inclusion(index, size).unwrap(),
+            checkpoint: log.sign_checkpoint(size, &log.root(size).unwrap()),
+        }),
+        body: log.entry(index).unwrap(),
+    }
+}
+
+async fn signed_into(ground: &Ground, log: &SandboxLog, number: u64, at: i64) -> (i64, LogEntry) {
+    let message = number.to_be_bytes();
+    let signature = ground.key.sign(&message);
+    let row = ground.record(number, &message, &signature, at).await;
+    let leaf = hashed_rekord_v2(&sha256(&message), &signature, &By::Key(ground.key.spki()));
+    let index = log.append(leaf).await;
+    let entry = answer(log, index);
+    ground.record_entry(row, log.origin(), &entry, at).await;
+    (row, entry)
+}
+
+async fn counts(ground: &Ground) -> OwnEntryCounts {
+    ground.store.own_entry_counts().await.unwrap()
+}
+
+pub(crate) async fn findings(ground: &Ground) -> Vec<FindingRow> {
+    ground.store.findings(&FindingFilter::default()).await.unwrap()
+}
+
+pub(crate) async fn verdict(ground: &Ground, finding: &FindingRow) -> Verdict {
+    let proof = ground.store.evidence(finding.id).await.unwrap();
+    evidence::verify(proof[0].evidence.as_deref().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn entries_are_proved_and_proved_again() {
+    let ground = Ground::new().await;
+    let log = ground.log("log.example.com").await;
+    for number in 0..5 {
+        signed_into(&ground, &log, number, NOW).await;
+    }
+    let forest = [ground.tree(&log).await];
+    let included = ground.side.prove_own_entries(&forest, NOW + 1).await.unwrap();
+    assert_eq!((included.imported, included.proved, included.waiting), (5, 5, 0));
+    assert_eq!(counts(&ground).await.proved, 5);
+    log.append(b"{}".to_vec()).await;
+    let forest = [ground.tree(&log).await];
+    let again = ground.side.prove_again(&forest, 20, 7, NOW + 2).await.unwrap();
+    assert!(again.proved > 0 && again.waiting == 0 && again.withheld == 0, "{again:?}");
+    assert!(findings(&ground).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_entry_that_was_just_read_is_proved_without_a_question() {
+    let ground = Ground::new().await;
+    let log = ground.log("log.example.com").await;
+    let (_, entry) = signed_into(&ground, &log, 1, NOW).await;
+    let forest = [ground.tree(&log).await];
+    ground.note(&forest[0], NOW).await;
+    let leaf = *entry.leaf_hash().as_bytes();
+    ground.side.recent.lock().unwrap().saw(log.origin(), entry.log_index, leaf);
+    log.shutdown();
+    let included = ground.side.prove_own_entries(&forest, NOW + 1).await.unwrap();
+    assert_eq!((included.proved, included.unasked), (1, 0));
+}
+
+#[test]
+fn another_leaf_at_the_index_that_was_just_read_proves_nothing() {
+    let mut recent = Recent::default();
+    recent.saw("log", 3, [1; 32]);
+    assert!(!recent.take("log", 3, [2; 32]) && !recent.take("log", 3, [1; 32]));
+    recent.saw("log", 3, [1; 32]);
+    assert!(!recent.take("log", 4, [1; 32]) && !recent.take("other", 3, [1; 32]) && recent.take("log", 3, [1; 32]));
+}
+
+#[tokio::test]
+async fn an_entry_beyond_the_head_waits_for_its_deadline_and_for_a_look_after_it() {
+    let ground = Ground::new().await;
+    let log = ground.log("log.example.com").await;
+    log.append(b"{}".to_vec()).await;
+    let shown = log.freeze_view().await.unwrap();
+    let (_, entry) = signed_into(&ground, &log, 1, NOW).await;
+    assert_eq!((entry.log_index, shown.size()), (1, 1));
+    let due = NOW + DEADLINE;
+    for (looked_at, now, withheld) in
+        [(due - 1, due - 1, 0), (due - 1, due + 600_000, 0), (due + 600_001, due + 610_001, 1)]
+    {
+        let forest = [ground.tree_at(&log, looked_at).await];
+        let included = ground.side.prove_own_entries(&forest, now).await.unwrap();
+        assert_eq!(included.withheld, withheld, "{looked_at} {now}");
+    }
+    let found = findings(&ground).await;
+    let withheld: Vec<_> = found.iter().filter(|finding| finding.kind == FindingKind::WithheldEntry).collect();
+    let [finding] = withheld[..] else { panic!("{found:?}") };
+    assert!(verdict(&ground, finding).await.holds);
+    assert_eq!(counts(&ground).await.withheld, 1);
+}
+
+#[tokio::test]
+async fn an_entry_whose_place_another_took_is_withheld_at_once_and_convinces() {
+    let ground = Ground::new().await;
+    let log = ground.log("log.example.com").await;
+    log.append(b"{}".to_vec()).await;
+    let shadow = log.withhold_writes().await.unwrap();
+    // The writer is answered from the shadow tree, the reader is shown the other.
+    let (_, entry) = signed_into(&ground, &shadow, 1, NOW).await;
+    log.extend([b"{\"other\":1}".to_vec(), b"{\"other\":2}".to_vec()]);
+    let forest = [ground.tree(&log).await];
+    assert!(entry.log_index < forest[0].head.size());
+    let included = ground.side.prove_own_entries(&forest, NOW + 1).await.unwrap();
+    assert_eq!(included.withheld, 1);
+    let found = findings(&ground).await;
+    let kinds: Vec<FindingKind> = found.iter().map(|finding| finding.kind).collect();
+    assert!(kinds.contains(&FindingKind::WithheldEntry) && kinds.contains(&FindingKind::SplitView), "{kinds:?}");
+    for finding in &found {
+        let verdict = verdict(&ground, finding).await;
+        assert!(verdict.holds && verdict.attributable, "{:?}", verdict.says);
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_asked_withholds_nothing() {
+    let ground = Ground::new().await;
+    let log = ground.log("log.example.com").await;
+    signed_into(&ground, &log, 1, NOW).await;
+    log.append(b"{}".to_vec()).await;
+    let now = NOW + 10 * DEADLINE;
+    let forest = [ground.tree_at(&log, now).await];
+    log.shutdown();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let included = ground.side.prove_own_entries(&forest, now).await.unwrap();
+    assert_eq!((included.unasked, included.waiting), (1, 1));
+    assert!(findings(&ground).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_entry_in_a_log_that_nobody_follows_waits() {
+    let ground = Ground::new().await;
+    let (log, other) = (ground.log("log.example.com").await, ground.log("other.example.com").await);
+    signed_into(&ground, &log, 1, NOW).await;
+    let forest = [ground.tree_at(&other, NOW + 10 * DEADLINE).await];
+    let included = ground.side.prove_own_entries(&forest, NOW + 10 * DEADLINE).await.unwrap();
+    assert_eq!((included.elsewhere, included.waiting), (1, 1));
+    assert!(findings(&ground).await.is_empty());
+}
+
+/// A Rekor v1 log of two shards, the second of which is active, and its trees.
+pub(crate) async fn v1_with_two_shards(ground: &Ground, looked_at: i64) -> (SandboxRekorV1, Vec<FollowedTree>) {
+    let log = SandboxRekorV1::start(RekorV1Options::default()).await.unwrap();
+    log.extend((0..5).map(|number| format!("{{\"first\":{number}}}").into_bytes()));
+    log.rotate(Vec::<Vec<u8>>::new()).unwrap();
+    log.extend((0..3).map(|number| format!("{{\"second\":{number}}}").into_bytes()));
+    let trees = ground.v1_trees(&log, looked_at).await;
+    (log, trees)
+}
+
+#[tokio::test]
+async fn an_entry_of_rekor_v1_is_found_in_its_shard_by_its_proof_and_by_its_promise() {
+    let ground = Ground::new().await;
+    let (log, _) = v1_with_two_shards(&ground, NOW).await;
+    let signature = ground.signed(1, b"ours", NOW).await;
+    let leaf = hashed_rekord_v1(&sha256(b"ours"), &signature, &By::Key(ground.key.spki()));
+    let index = log.extend([leaf]).start;
+    log.extend([b"{}".to_vec()]);
+    let (_, entry) = LogEntry::from_rekor_v1(log.entry_json(index).unwrap().to_string().as_bytes()).unwrap();
+    assert_eq!((entry.log_index, entry.proof.as_ref().unwrap().log_index), (8, 3));
+    let promise = LogEntry { proof: None, ..entry.clone() };
+    for (number, entry) in [(10, entry), (11, promise)] {
+        let row = ground.record(number, b"ours", &signature, NOW).await;
+        ground.record_entry(row, log.hostname(), &entry, NOW).await;
+    }
+    let forest = ground.v1_trees(&log, NOW).await;
+    assert_eq!(forest.len(), 2);
+    let included = ground.side.prove_own_entries(&forest, NOW + 1).await.unwrap();
+    assert_eq!((included.proved, included.waiting), (2, 0), "{included:?}");
+    assert!(findings(&ground).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_promise_that_rekor_v1_does_not_keep_is_shown_by_the_earlier_shards() {
+    let ground = Ground::new().await;
+    let (log, _) = v1_with_two_shards(&ground, NOW).await;
+    let signature = ground.signed(1, b"ours", NOW).await;
+    let leaf = hashed_rekord_v1(&sha256(b"ours"), &signature, &By::Key(ground.key.spki()));
+    let json = log.promise(&leaf, 7).to_string();
+    let (_, entry) = LogEntry::from_rekor_v1(json.as_bytes()).unwrap();
+    let row = ground.record(10, b"ours", &signature, NOW).await;
+    ground.record_entry(row, log.hostname(), &entry, NOW).await;
+    let forest = ground.v1_trees(&log, NOW).await;
+    let included = ground.side.prove_own_entries(&forest, NOW + 1).await.unwrap();
+    assert_eq!(included.withheld, 1, "{included:?}");
+    let [finding] = &findings(&ground).await[..] else { panic!() };
+    let verdict = verdict(&ground, finding).await;
+    assert!(verdict.holds && !verdict.attributable, "{:?}", verdict.says);
+    assert!(verdict.says.iter().any(|line| line.contains("1 earlier shards")), "{:?}", verdict.says);
+}
+
+#[tokio::test]
+async fn earlier_shards_that_do_not_add_up_are_left_out() {
+    let ground = Ground::new().await;
+    let (_log, forest) = v1_with_two_shards(&ground, NOW).await;
+    let active = forest.last().unwrap();
+    assert_eq!(earlier_heads(&forest, active, 5).await.unwrap().len(), 1);
+    assert!(earlier_heads(&forest, active, 6).await.unwrap().is_empty());
+    assert!(earlier_heads(&forest[..0], active, 5).await.unwrap().is_empty());
+    assert!(earlier_heads(&forest, active, 0).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_place_is_believed_with_a_proof_only() {
+    let ground = Ground::new().await;
+    let log = ground.log("log.example.com").await;
+    log.extend((0..10).map(|number| format!("{{\"n\":{number}}}").into_bytes()));
+    let tree = ground.tree(&log).await;
+    let leaf = |index: u64| tlog::leaf_hash(&log.entry(index).unwrap());
+    assert_eq!(place(&tree, 3, &leaf(3)).await.unwrap(), Place::Held);
+    assert_eq!(place(&tree, 10, &leaf(3)).await.unwrap(), Place::Beyond);
+    let Place::Other { leaf: other, .. } = place(&tree, 3, &leaf(4)).await.unwrap() else { panic!() };
+    assert_eq!(other, leaf(3));
+    // Bytes that are not the committed ones say nothing about what is there.
+    log.swap_leaf(3, b"swapped".to_vec());
+    let Place::Unproved(_) = place(&tree, 3, &leaf(4)).await.unwrap() else { panic!() };
+    assert_eq!(place(&tree, 3, &leaf(3)).await.unwrap(), Place::Held);
+    log.swap_leaf_hash(3, Hash::new([7; 32]));
+    let tree = ground.tree(&log).await;
+    let Place::Unproved(_) = place(&tree, 2, &leaf(2)).await.unwrap() else { panic!() };
+}

@@ -1,0 +1,54 @@
+//! The hash of what never changes in a row, and the chain of these hashes.
+
+use sha2::{Digest as _, Sha256};
+use store::{IntentSeen, LedgerRow};
+
+/// Over what never changes in a row from its intent on. Each field goes in with its length, so that no two rows are one.
+pub fn row_hash(row: &LedgerRow) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    let name = &row.image.name;
+    let fields = [
+        row.id.to_string(),
+        name.registry.to_string(),
+        name.repository.to_string(),
+        row.image.digest.to_string(),
+        row.identity.clone(),
+        row.identity_name.clone(),
+        row.format.to_string(),
+        row.log_origin.clone(),
+        row.trust_zone.clone(),
+        row.class.to_string(),
+        row.intended_at.to_string(),
+        hex::encode(&row.public_key_spki),
+    ];
+    for field in fields {
+        hash.update((field.len() as u64).to_be_bytes());
+        hash.update(field);
+    }
+    hash.finalize().into()
+}
+
+/// The rows as links behind the chain that ends with `after`. `looked_at`: when the whole ledger was last looked at;
+/// rows that say they are older than that, by more than the tolerance, are dated back. `seen_at` goes into each.
+pub fn appended(
+    after: Option<[u8; 32]>,
+    rows: &[LedgerRow],
+    looked_at: Option<i64>,
+    tolerance_ms: i64,
+    seen_at: i64,
+) -> Vec<IntentSeen> {
+    let mut end = after.unwrap_or_default();
+    let link = |row: &LedgerRow| {
+        let row_hash = row_hash(row);
+        end = Sha256::new().chain_update(end).chain_update(row_hash).finalize().into();
+        IntentSeen {
+            signature_id: row.id,
+            row_hash,
+            chain_hash: end,
+            intended_at: row.intended_at,
+            seen_at,
+            backdated: !super::was_there(row, None, looked_at, tolerance_ms),
+        }
+    };
+    rows.iter().map(link).collect()
+}

@@ -1,0 +1,246 @@
+//! Looks at the ledger: new rows are chained, rows that are gone or changed are found.
+
+use store::{IntentSeen, LedgerRow, NewFinding};
+
+use super::{appended, row_hash};
+use crate::finding::state_lost;
+use crate::reconcile::side::locked;
+use crate::reconcile::{LedgerError, LedgerSide};
+
+/// Rows that are read at once.
+const PAGE: u32 = 1_000;
+/// How far before its newest row new rows of the ledger are looked for: ids become visible out of order.
+const OVERLAP: i64 = 5_000;
+
+/// What a process keeps in mind between two looks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Looks {
+    /// When the last look at the ledger's end was complete, in unix milliseconds.
+    looked_at: Option<i64>,
+    /// How far the walk through the whole ledger has come.
+    walked_to: i64,
+    /// The whole ledger was looked through for new rows since this process began.
+    from_zero: bool,
+}
+
+/// What a look came to.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Looked {
+    /// Rows that were new.
+    pub new: u64,
+    /// Rows that were dated back.
+    pub backdated: u64,
+    /// Rows that are gone.
+    pub vanished: u64,
+    /// Rows that are others than they were.
+    pub changed: u64,
+}
+
+impl LedgerSide {
+    /// When the ledger was last looked at as a whole, by this process or one before; unix milliseconds. `None`: never.
+    pub(crate) async fn looked_at(&self) -> Result<Option<i64>, LedgerError> {
+        let looked_at = locked(&self.looks).looked_at;
+        let stored = self.store.last_intent_seen().await?.map(|last| last.seen_at);
+        Ok(looked_at.max(stored.filter(|at| *at > 0)))
+    }
+
+    /// Looks at the ledger: chains its new rows, finds those that are dated back, gone or changed, and tells. Often, and
+    /// before leaves are judged: what is new since the last look cannot be older than it.
+    pub async fn look_at_intents(&self, now: i64) -> Result<Looked, LedgerError> {
+        let mut looked = Looked::default();
+        let mut findings = self.new_rows(now, &mut looked).await?;
+        findings.extend(self.vanished_rows(now, &mut looked).await?);
+        findings.extend(self.walk_on(now, &mut looked).await?);
+        if !findings.is_empty() {
+            self.store.raise(&findings, &self.sinks).await?;
+        }
+        Ok(looked)
+    }
+
+    async fn new_rows(&self, now: i64, looked: &mut Looked) -> Result<Vec<NewFinding>, LedgerError> {
+        let before = self.looked_at().await?;
+        let newest = self.store.ledger_newest().await?.map_or(0, |(id, _)| id);
+        // From zero where this process has not looked yet: rows may have come while none was there.
+        let mut after = if locked(&self.looks).from_zero { newest.saturating_sub(OVERLAP).max(0) } else { 0 };
+        let mut backdated = Vec::new();
+        loop {
+            let rows = self.store.unseen_ledger_rows(after, PAGE).await?;
+            let complete = rows.len() < PAGE as usize;
+            if let Some(last) = rows.last() {
+                after = last.id;
+                // Until the last page the look is not complete: what a crash leaves behind must not say that it was.
+                let seen_at = if complete { now } else { before.unwrap_or_default() };
+                backdated.extend(self.chain(&rows, before, seen_at).await?);
+                looked.new = looked.new.saturating_add(rows.len() as u64);
+            }
+            if complete {
+                break;
+            }
+        }
+        {
+            let mut looks = locked(&self.looks);
+            looks.looked_at = looks.looked_at.max(Some(now));
+            looks.from_zero = true;
+        }
+        looked.backdated = looked.backdated.saturating_add(backdated.len() as u64);
+        Ok(backdated.iter().map(|row| backdated_row(row, before, now)).collect())
+    }
+
+    /// Puts rows into the chain, and answers with those that are dated back. Another monitor may be faster.
+    async fn chain(
+        &self,
+        rows: &[LedgerRow],
+        looked_at: Option<i64>,
+        seen_at: i64,
+    ) -> Result<Vec<LedgerRow>, LedgerError> {
+        const ATTEMPTS: usize = 5;
+        let mut rows = rows.to_vec();
+        for _ in 0..ATTEMPTS {
+            let end = self.store.last_intent_seen().await?.map(|last| last.chain_hash);
+            let links = appended(end, &rows, looked_at, self.timing.tolerance_ms(), seen_at);
+            if self.store.record_intents_seen(end, &links).await? {
+                let backdated = rows.into_iter().zip(links).filter(|(_, link)| link.backdated);
+                return Ok(backdated.map(|(row, _)| row).collect());
+            }
+            let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+            let taken = self.store.intents_seen(&ids).await?;
+            rows.retain(|row| taken.iter().all(|seen| seen.signature_id != row.id));
+            if rows.is_empty() {
+                break;
+            }
+        }
+        // What is left is unseen still, and comes with the next look.
+        Ok(Vec::new())
+    }
+
+    /// Rows behind the ledger's end: it went back in time.
+    async fn vanished_rows(&self, now: i64, looked: &mut Looked) -> Result<Vec<NewFinding>, LedgerError> {
+        let newest = self.store.ledger_newest().await?.map_or(0, |(id, _)| id);
+        if self.store.vanished_intents(newest, 1).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.vanished_between(0, now, looked).await
+    }
+
+    async fn vanished_between(
+        &self,
+        mut after: i64,
+        now: i64,
+        looked: &mut Looked,
+    ) -> Result<Vec<NewFinding>, LedgerError> {
+        let mut window: Option<Window> = None;
+        loop {
+            let page = self.store.vanished_intents(after, PAGE).await?;
+            for gone in &page {
+                window = Some(Window::with(window, gone));
+                after = gone.signature_id;
+            }
+            if page.len() < PAGE as usize {
+                break;
+            }
+        }
+        looked.vanished = window.map_or(0, |window| window.count);
+        Ok(window.map(|window| window.finding(now)).into_iter().collect())
+    }
+
+    /// One page further through the whole ledger, from its beginning to its end and again.
+    async fn walk_on(&self, now: i64, looked: &mut Looked) -> Result<Vec<NewFinding>, LedgerError> {
+        let from = locked(&self.looks).walked_to;
+        let rows = self.store.ledger_rows_after(from, PAGE).await?;
+        let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+        let seen = self.store.intents_seen(&ids).await?;
+        let before = self.looked_at().await?;
+        let mut findings = Vec::new();
+        let mut unseen = Vec::new();
+        for row in rows {
+            match seen.iter().find(|seen| seen.signature_id == row.id) {
+                Some(seen) if seen.row_hash == row_hash(&row) => {}
+                Some(seen) => {
+                    looked.changed = looked.changed.saturating_add(1);
+                    findings.push(changed_row(&row, seen, now));
+                }
+                // In a gap between old ids; or so new that the next look finds it.
+                None => unseen.push(row),
+            }
+        }
+        let newest = self.store.ledger_newest().await?.map_or(0, |(id, _)| id);
+        unseen.retain(|row| row.id <= newest.saturating_sub(OVERLAP));
+        if !unseen.is_empty() {
+            let backdated = self.chain(&unseen, before, now).await?;
+            looked.new = looked.new.saturating_add(unseen.len() as u64);
+            looked.backdated = looked.backdated.saturating_add(backdated.len() as u64);
+            findings.extend(backdated.iter().map(|row| backdated_row(row, before, now)));
+        }
+        let ended = ids.len() < PAGE as usize;
+        if ended {
+            findings.extend(self.vanished_between(0, now, looked).await?);
+        }
+        locked(&self.looks).walked_to = if ended { 0 } else { ids.last().copied().unwrap_or_default() };
+        Ok(findings)
+    }
+}
+
+/// What is gone.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Window {
+    count: u64,
+    last_id: i64,
+    from: i64,
+    to: i64,
+}
+
+impl Window {
+    fn with(window: Option<Self>, gone: &IntentSeen) -> Self {
+        let at = gone.intended_at;
+        let window = window.unwrap_or(Self { count: 0, last_id: gone.signature_id, from: at, to: at });
+        Self {
+            count: window.count.saturating_add(1),
+            last_id: window.last_id.max(gone.signature_id),
+            from: window.from.min(at),
+            to: window.to.max(at),
+        }
+    }
+
+    /// One finding for one loss: it keeps its name while new rows take the ids of those that are gone.
+    fn finding(self, now: i64) -> NewFinding {
+        let words = format!(
+            "{} rows that were in the ledger are gone, intended from {} to {}: it was restored from an older backup, or \
+             somebody deletes from it. Signatures of this window that are read in a log from now on are not explained.",
+            self.count,
+            time(self.from),
+            time(self.to),
+        );
+        state_lost(None, &format!("ledger/vanished/{}", self.last_id), &words, now)
+    }
+}
+
+/// All of them are one finding: a wrong clock at the signer dates every row back.
+fn backdated_row(row: &LedgerRow, looked_at: Option<i64>, now: i64) -> NewFinding {
+    let words = format!(
+        "Row {} of the ledger ({}, identity {:?}) says that it was intended at {} and was not there when we looked at {}: \
+         it was written afterwards, or the signer's clock is wrong. It explains no signature.",
+        row.id,
+        row.image,
+        row.identity_name,
+        time(row.intended_at),
+        time(looked_at.unwrap_or_default()),
+    );
+    NewFinding { occurrence: row.id.to_string(), ..state_lost(None, "ledger/backdated", &words, now) }
+}
+
+fn changed_row(row: &LedgerRow, seen: &IntentSeen, now: i64) -> NewFinding {
+    let words = format!(
+        "Row {} of the ledger is another one than at {}: it now names {}, identity {:?}, intended at {}. Its rows never \
+         change, so it was restored from an older backup or somebody writes into it.",
+        row.id,
+        time(seen.seen_at),
+        row.image,
+        row.identity_name,
+        time(row.intended_at),
+    );
+    NewFinding { occurrence: row.id.to_string(), ..state_lost(None, "ledger/changed", &words, now) }
+}
+
+fn time(unix_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(unix_ms).map_or_else(|_| format!("{unix_ms} ms"), |at| at.to_string())
+}

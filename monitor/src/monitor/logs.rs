@@ -1,0 +1,187 @@
+//! The logs that are followed by this process: one follower for each that is named, started and stopped as the trust
+//! material goes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use store::StoreError;
+use tokio::sync::watch;
+
+use super::trust::From;
+use super::{Monitor, MonitorError};
+use crate::config::LogSpec;
+use crate::finding;
+use crate::follow::{Follower, LogStatus, Status, now_ms};
+use crate::inclusion::FollowedTree;
+use crate::log::LogReader;
+use crate::shards::{Naming, expand, is_shard_of, naming};
+use crate::task::Task;
+
+/// A log that is named now, with what to read it by, or why it is not followed.
+pub(super) struct Named {
+    pub(super) spec: LogSpec,
+    pub(super) reader: Result<Arc<dyn LogReader>, String>,
+}
+
+/// Followers by the origin of their logs.
+#[derive(Default)]
+pub(super) struct Followers(BTreeMap<String, Following>);
+
+struct Following {
+    spec: LogSpec,
+    /// `None`: it is not followed, for a reason that waiting does not mend.
+    reader: Option<Arc<dyn LogReader>>,
+    status: Status,
+    /// Tells the follower to give its lease back and end.
+    stop: watch::Sender<bool>,
+    task: Task,
+}
+
+impl Monitor {
+    /// The logs to follow now; successors that verified trust material names begin at zero by themselves (I10).
+    pub(super) async fn named(&self, material: &[LogSpec]) -> Result<Vec<Named>, MonitorError> {
+        let stored = self.store.followed_logs().await?;
+        let expanded = expand(&self.readers, material, &stored).await;
+        let mut named = Vec::new();
+        for spec in expanded.logs {
+            let reader = match naming(&spec, &stored) {
+                Naming::Known => self.reader(&spec),
+                Naming::Successor => {
+                    self.trust_one(&spec, From::Zero, "named by the trust material", "sealwatch").await?;
+                    self.reader(&spec)
+                }
+                Naming::Untrusted => {
+                    Err("the log is not trusted yet: `sealwatch logs trust ORIGIN --because …`".to_owned())
+                }
+                Naming::OtherKey => Err(self.other_key(&spec).await?),
+            };
+            named.push(Named { spec, reader });
+        }
+        // A server whose shards were never listed is a log that cannot be read, too.
+        for (origin, problem) in expanded.unlisted {
+            tracing::debug!(log.origin = %origin, %problem, "the shards could not be listed");
+            let Some(spec) = material.iter().find(|spec| spec.origin == origin) else { continue };
+            let has_shards = named.iter().any(|it| it.spec.key == spec.key && is_shard_of(&it.spec.origin, None));
+            if !has_shards {
+                named.push(Named { spec: spec.clone(), reader: Err(problem) });
+            }
+        }
+        Ok(named)
+    }
+
+    fn reader(&self, spec: &LogSpec) -> Result<Arc<dyn LogReader>, String> {
+        self.readers.reader(spec).map_err(|error| error.to_string())
+    }
+
+    async fn other_key(&self, spec: &LogSpec) -> Result<String, StoreError> {
+        let key = hex::encode(spec.key.key_id());
+        let origin = &spec.origin;
+        let words = format!(
+            "The trust material names the key {key} for the log {origin}, which is followed with another one; it is not \
+             followed until it is trusted anew."
+        );
+        let found = finding::trust_material_changed(origin, &words, now_ms());
+        self.store.raise(&[found], &self.shared.sinks).await?;
+        Ok(words)
+    }
+
+    /// A follower of a log, and what it shows.
+    pub(super) fn follower(&self, spec: &LogSpec, reader: &Arc<dyn LogReader>) -> (Follower, Status) {
+        let status = Status::new(LogStatus::new(spec, self.config.timing.stale_after, now_ms()));
+        (Follower::new(Arc::clone(&self.shared), spec.clone(), Arc::clone(reader), status.clone()), status)
+    }
+}
+
+impl Followers {
+    /// Starts and stops followers so that they are those of the logs that are named. One that has ended by itself is
+    /// started again: what it did not get over may have been mended. Answers with the logs that are named no more.
+    pub(super) async fn follow(&mut self, monitor: &Monitor, named: Vec<Named>) -> Vec<String> {
+        let gone: Vec<String> =
+            self.0.keys().filter(|origin| !named.iter().any(|it| it.spec.origin == **origin)).cloned().collect();
+        for origin in &gone {
+            if let Some(following) = self.0.remove(origin) {
+                tracing::info!(log.origin = %origin, "this log is named no more, and not followed any more");
+                following.end().await;
+                monitor.metrics.forget_log(origin);
+            }
+        }
+        for Named { spec, reader } in named {
+            let origin = spec.origin.clone();
+            let before = match self.0.remove(&origin) {
+                Some(following) if following.goes_on(&spec, reader.is_ok()) => {
+                    self.0.insert(origin, following);
+                    continue;
+                }
+                Some(following) => following.end().await,
+                None => None,
+            };
+            let following = match reader {
+                Ok(reader) => start(monitor, spec, reader, before),
+                Err(problem) => refuse(monitor, spec, problem, before),
+            };
+            monitor.metrics.show_log(&following.status.read());
+            self.0.insert(origin, following);
+        }
+        gone
+    }
+
+    /// Where each log stands.
+    pub(super) fn statuses(&self) -> Vec<LogStatus> {
+        self.0.values().map(|following| following.status.read()).collect()
+    }
+
+    /// The trees that this process follows now: for what is proved under their heads.
+    pub(super) fn forest(&self) -> Vec<FollowedTree> {
+        let tree = |following: &Following| tree(following.reader.as_ref()?, &following.status.read());
+        self.0.values().filter_map(tree).collect()
+    }
+
+    /// Ends all of them, and waits until their leases are given back.
+    pub(super) async fn end(self) {
+        for following in self.0.values() {
+            following.stop.send_replace(true);
+        }
+        for following in self.0.into_values() {
+            following.end().await;
+        }
+    }
+}
+
+fn start(monitor: &Monitor, spec: LogSpec, reader: Arc<dyn LogReader>, before: Option<(i64, String)>) -> Following {
+    let (stop, stopped) = watch::channel(false);
+    let (follower, status) = monitor.follower(&spec, &reader);
+    status.write(|status| status.failing = before);
+    Following { spec, reader: Some(reader), status, stop, task: Task::spawn(follower.run(stopped)) }
+}
+
+fn refuse(monitor: &Monitor, spec: LogSpec, problem: String, before: Option<(i64, String)>) -> Following {
+    tracing::error!(log.origin = %spec.origin, %problem, "this log is not followed");
+    let status = LogStatus::new(&spec, monitor.config.timing.stale_after, now_ms());
+    let since = before.map_or_else(now_ms, |(since, _)| since);
+    let status = Status::new(LogStatus { failing: Some((since, problem)), ..status });
+    let (stop, _) = watch::channel(false);
+    Following { spec, reader: None, status, stop, task: Task::spawn(std::future::pending()) }
+}
+
+/// A tree that is followed, where a head of it is known to be consistent.
+pub(super) fn tree(reader: &Arc<dyn LogReader>, status: &LogStatus) -> Option<FollowedTree> {
+    let head = status.head.clone().filter(|_| status.held)?;
+    let looked_at = status.looked_at?;
+    Some(FollowedTree { reader: Arc::clone(reader), log: status.log.clone(), head, looked_at })
+}
+
+impl Following {
+    /// Whether this is what is to be followed, and it is.
+    fn goes_on(&self, spec: &LogSpec, readable: bool) -> bool {
+        self.spec == *spec && self.reader.is_some() == readable && !self.task.is_finished()
+    }
+
+    /// Ends the follower, which gives its lease back; answers with the trouble that it had.
+    async fn end(mut self) -> Option<(i64, String)> {
+        self.stop.send_replace(true);
+        if self.reader.is_some() {
+            self.task.ended().await;
+        }
+        self.status.read().failing
+    }
+}

@@ -1,0 +1,222 @@
+//! The room at work, until it is told to stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use store::{FollowedLog, StoreError};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::logs::Followers;
+use super::{Monitor, MonitorError};
+use crate::config::TrustMaterial;
+use crate::finding;
+use crate::follow::{LogStatus, now_ms};
+use crate::health::{Health, Heartbeat, is_fine};
+use crate::shards::changes;
+use crate::task::{Task, stopped};
+
+/// Time to tell people that nothing is followed, before the process ends.
+const LAST_WORDS: Duration = Duration::from_secs(30);
+/// Between two looks at how the followers do.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Between two looks at what takes the store longer to say.
+const COUNT_EVERY: Duration = Duration::from_secs(60);
+/// A lease of another process that ended longer ago is nobody's; clocks of machines may differ by this much.
+const LEASE_SLACK_MS: i64 = 120_000;
+
+impl Monitor {
+    /// Follows every log that is named and trusted, raises findings and tells people, until told to stop.
+    ///
+    /// Refuses to begin where the database has lost what the trust record has ([`MonitorError::StateLost`]; people are
+    /// told first), or where no log was ever trusted ([`MonitorError::Untrusted`]).
+    pub async fn run(self, mut stop: watch::Receiver<bool>) -> Result<(), MonitorError> {
+        if let Err(error) = self.check_state().await {
+            if matches!(error, MonitorError::StateLost { .. }) {
+                self.alerts.deliver(LAST_WORDS).await;
+            }
+            return Err(error);
+        }
+        self.begin().await?;
+        let mut material = self.config.material.clone();
+        let named = self.named(&material.logs).await?;
+        if self.store.followed_logs().await?.is_empty() {
+            return Err(MonitorError::Untrusted { origins: named.into_iter().map(|it| it.spec.origin).collect() });
+        }
+        let mut followers = Followers::default();
+        followers.follow(&self, named).await;
+
+        let (tell_forest, forest) = watch::channel(followers.forest());
+        let (tell_fine, fine) = watch::channel(false);
+        let mut alerts = Task::spawn(Arc::clone(&self.alerts).run(stop.clone()));
+        let mut work = Task::spawn(self.work().run(forest, stop.clone()));
+        let _heartbeat = self.heartbeat()?.map(|heartbeat| Task::spawn(beat(heartbeat, fine, self.metrics.clone())));
+        let mut watching = Watching::new(&self);
+        let mut looks = tokio::time::interval(LOOK_EVERY.min(self.config.timing.interval));
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut refreshes = tokio::time::interval(self.config.timing.refresh_every);
+        refreshes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        refreshes.reset();
+        loop {
+            tokio::select! {
+                () = stopped(&mut stop) => break,
+                _ = looks.tick() => {
+                    tell_forest.send_replace(followers.forest());
+                    tell_fine.send_replace(watching.look(&self, &followers.statuses()).await);
+                }
+                _ = refreshes.tick() => {
+                    for origin in self.refresh(&mut material, &mut followers).await {
+                        watching.forget(&origin).await;
+                    }
+                }
+            }
+        }
+        followers.end().await;
+        work.ended().await;
+        alerts.ended().await;
+        Ok(())
+    }
+
+    /// What is so before anything is read.
+    pub(super) async fn begin(&self) -> Result<(), MonitorError> {
+        let sinks: Vec<String> = self.shared.sinks.iter().map(|sink| sink.name.clone()).collect();
+        self.store.forget_other_sinks(&sinks).await?;
+        let watches: Vec<String> = self.config.watches.iter().map(|rule| rule.name.clone()).collect();
+        self.store.record_matchers(&watches, now_ms()).await?;
+        // The ledger as it is before the first leaf is judged.
+        self.shared.ledger.look_at_intents(now_ms()).await?;
+        Ok(())
+    }
+
+    fn heartbeat(&self) -> Result<Option<Heartbeat>, MonitorError> {
+        let every = self.config.timing.heartbeat_every;
+        Ok(self.config.heartbeat.as_ref().map(|url| Heartbeat::new(url, every)).transpose()?)
+    }
+
+    /// Reads the trust material and the shards again; answers with the logs that are named no more. What cannot be read
+    /// keeps what is known.
+    async fn refresh(&self, material: &mut TrustMaterial, followers: &mut Followers) -> Vec<String> {
+        match self.refreshed().await {
+            Some(Ok(newer)) => {
+                let found = changes(material, &newer);
+                let found: Vec<_> = found
+                    .into_iter()
+                    .map(|(origin, words)| finding::trust_material_changed(&origin, &words, now_ms()))
+                    .collect();
+                if !found.is_empty() {
+                    // Told before it is believed; if it cannot be told, it is read again.
+                    if let Err(error) = self.store.raise(&found, &self.shared.sinks).await {
+                        tracing::warn!(%error, "a change of the trust material could not be written");
+                        return Vec::new();
+                    }
+                    found.iter().for_each(|it| tracing::warn!(finding.kind = %it.kind, "{}", it.detail));
+                }
+                self.shared.ledger.set_trust(Arc::clone(&newer.trust));
+                *material = newer;
+            }
+            Some(Err(problem)) => tracing::warn!(%problem, "the trust material could not be read again"),
+            None => {}
+        }
+        match self.named(&material.logs).await {
+            Ok(named) => followers.follow(self, named).await,
+            Err(error) => {
+                tracing::warn!(%error, "the logs could not be listed again");
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// Watches over the followers, and shows how they do.
+struct Watching {
+    health: Health,
+    counted_at: Option<Instant>,
+    failing: bool,
+}
+
+impl Watching {
+    fn new(monitor: &Monitor) -> Self {
+        let health = Health::new(
+            Arc::clone(&monitor.store),
+            monitor.shared.sinks.clone(),
+            monitor.config.timing,
+            monitor.config.watches.clone(),
+        );
+        Self { health, counted_at: None, failing: false }
+    }
+
+    /// A log that is named no more is neither blind nor stale.
+    async fn forget(&mut self, origin: &str) {
+        if let Err(error) = self.health.forget(origin, now_ms()).await {
+            tracing::warn!(log.origin = %origin, %error, "what was found about the log could not be cleared");
+        }
+    }
+
+    /// Whether the heartbeat may say that all is well: everything is, and this process does a part of it.
+    async fn look(&mut self, monitor: &Monitor, logs: &[LogStatus]) -> bool {
+        let now = now_ms();
+        monitor.metrics.show_paces(&monitor.readers.paces());
+        logs.iter().for_each(|status| monitor.metrics.show_log(status));
+        let fine = match self.ask(monitor, logs, now).await {
+            Ok(fine) => {
+                if self.failing {
+                    tracing::info!("the health of the monitor can be told again");
+                }
+                self.failing = false;
+                fine
+            }
+            Err(error) => {
+                if !self.failing {
+                    tracing::warn!(%error, "the health of the monitor cannot be told");
+                }
+                self.failing = true;
+                false
+            }
+        };
+        monitor.metrics.show_up_to_date(fine, now);
+        fine && logs.iter().any(|status| status.held)
+    }
+
+    async fn ask(&mut self, monitor: &Monitor, logs: &[LogStatus], now: i64) -> Result<bool, StoreError> {
+        self.health.look(logs, now).await?;
+        let store = &monitor.store;
+        monitor.metrics.show_findings(&store.open_counts().await?);
+        let waiting = store.outbox_counts().await?;
+        monitor.metrics.show_alerts(&monitor.alerts.counts(), &waiting);
+        if self.counted_at.is_none_or(|at| at.elapsed() >= COUNT_EVERY) {
+            self.counted_at = Some(Instant::now());
+            self.health.look_at_watches(now).await?;
+            let own = store.own_entry_counts().await?;
+            let own = [("waiting", own.waiting), ("proved", own.proved), ("withheld", own.withheld)];
+            monitor.metrics.show_ledger(store.suspects_waiting().await?, &own, &store.counted_leaves().await?);
+        }
+        let patience = i64::try_from(monitor.config.timing.sink_dead_after.as_millis()).unwrap_or(i64::MAX);
+        if waiting.iter().any(|sink| sink.oldest_age_ms > patience) {
+            return Ok(false);
+        }
+        let elsewhere = if logs.iter().all(|status| status.held) { Vec::new() } else { store.followed_logs().await? };
+        Ok(logs.iter().all(|status| {
+            if status.held {
+                is_fine(status, &monitor.config.timing, now)
+            } else {
+                is_held_elsewhere(status, &elsewhere, now)
+            }
+        }))
+    }
+}
+
+/// Whether another process follows the log: it answers for it.
+fn is_held_elsewhere(status: &LogStatus, stored: &[FollowedLog], now: i64) -> bool {
+    let lease = stored.iter().find(|log| log.origin == status.log.origin).and_then(|log| log.lease_expires_at);
+    status.failing.is_none() && lease.is_some_and(|ends| ends.saturating_add(LEASE_SLACK_MS) > now)
+}
+
+/// Beats while all is well.
+async fn beat(mut heartbeat: Heartbeat, mut fine: watch::Receiver<bool>, metrics: crate::metrics::Metrics) {
+    while fine.wait_for(|fine| *fine).await.is_ok() {
+        if heartbeat.beat().await {
+            metrics.heartbeat(now_ms());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}

@@ -1,0 +1,72 @@
+//! What goes on beside the followers: log and ledger are compared both ways, and what was met elsewhere is held against
+//! the trees that we follow.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::Monitor;
+use crate::config::Timing;
+use crate::follow::backoff::random;
+use crate::follow::now_ms;
+use crate::inclusion::FollowedTree;
+use crate::reconcile::{LedgerError, LedgerSide};
+use crate::task::stopped;
+use crate::watchlist::Watchlist;
+
+/// How many proved entries are proved again at a time.
+const AGAIN: u32 = 16;
+
+/// Compares logs and ledger, again and again.
+#[derive(Clone)]
+pub(super) struct Work {
+    ledger: Arc<LedgerSide>,
+    watchlist: Watchlist,
+    timing: Timing,
+}
+
+impl Monitor {
+    pub(super) fn work(&self) -> Work {
+        Work { ledger: Arc::clone(&self.shared.ledger), watchlist: self.watchlist.clone(), timing: self.config.timing }
+    }
+}
+
+impl Work {
+    /// Until told to stop. Errors are logged once when they begin and once when they end.
+    pub(super) async fn run(self, forest: watch::Receiver<Vec<FollowedTree>>, mut stop: watch::Receiver<bool>) {
+        let mut again_at = Instant::now() + self.timing.reproof_every;
+        let mut failing = false;
+        loop {
+            let trees = forest.borrow().clone();
+            let mut done = self.once(&trees).await;
+            if done.is_ok() && Instant::now() >= again_at {
+                again_at = Instant::now() + self.timing.reproof_every;
+                let seed = u64::from(random()) << 32 | u64::from(random());
+                done = self.ledger.prove_again(&trees, AGAIN, seed, now_ms()).await.map(drop);
+            }
+            match &done {
+                Err(error) if !failing => tracing::warn!(%error, "log and ledger cannot be compared; trying again"),
+                Ok(()) if failing => tracing::info!("log and ledger are compared again"),
+                _ => {}
+            }
+            failing = done.is_err();
+            // Suspects become due between two rounds.
+            let wait = self.timing.interval.min(self.timing.grace).max(Duration::from_millis(50));
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = stopped(&mut stop) => return,
+            }
+        }
+    }
+
+    /// One go at all of it. One part that fails keeps no other from its turn; the first error is told.
+    pub(super) async fn once(&self, forest: &[FollowedTree]) -> Result<(), LedgerError> {
+        let intents = self.ledger.look_at_intents(now_ms()).await.map(drop);
+        let settled = self.ledger.settle_due(forest, &self.watchlist, now_ms()).await.map(drop);
+        let proved = self.ledger.prove_own_entries(forest, now_ms()).await.map(drop);
+        let checked = self.ledger.check_observations(forest, now_ms()).await.map(drop);
+        intents.and(settled).and(proved).and(checked)
+    }
+}

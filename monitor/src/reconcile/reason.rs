@@ -1,0 +1,35 @@
+//! Why a leaf pages nobody.
+
+/// Why a leaf pages nobody: the label of a counter, a closed set.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Reason {
+    /// The ledger has it as it is. A log that forgets may hold it twice.
+    Ours,
+    /// Somebody wrote a public signature of ours again: with s negated, under another kind, in a certificate.
+    Derived,
+    /// A rule expects it.
+    Expected,
+    /// A rule collects it.
+    Observed,
+    /// It names our key, and the signature is not by it.
+    DoesNotVerify,
+    /// It names us in a certificate that nobody issued whom we trust.
+    UntrustedChain,
+    /// Somebody else signed what our ledger signed.
+    ThirdParty,
+}
+
+impl Reason {
+    /// The label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Ours => "ours",
+            Reason::Derived => "derived",
+            Reason::Expected => "expected",
+            Reason::Observed => "observed",
+            Reason::DoesNotVerify => "does_not_verify",
+            Reason::UntrustedChain => "untrusted_chain",
+            Reason::ThirdParty => "third_party",
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Suspects whose grace period is over: explained by now, or a finding with its evidence.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bundle::TrustRoot;
+use bundle::claims::Scratch;
+use store::{FollowedLog, NewFinding, Suspect};
+use tlog::{Hash, InclusionProof, LogKey, leaf_hash};
+
+use super::found::{self, Scene};
+use super::judge::{claim_of, read};
+use super::lookup::Looked;
+use super::{Facts, LedgerError, LedgerSide, Names, Verdict, reconcile};
+use crate::config::LogKind;
+use crate::finding::{LeafSeen, LogDescription};
+use crate::inclusion::FollowedTree;
+use crate::log::{Fresh, LeafFormat};
+use crate::reconcile::side::locked;
+use crate::watchlist::{DigestFilter, Watchlist};
+
+/// Suspects that are settled at once.
+const AT_ONCE: u32 = 500;
+/// How many grace periods a log may take to give an inclusion proof; then the finding goes without.
+const PATIENCE: i64 = 4;
+
+/// What settling came to.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Settled {
+    /// Explained, or not to be explained any more (a rule is gone).
+    pub explained: u64,
+    /// Findings.
+    pub found: u64,
+    /// To be asked about again.
+    pub postponed: u64,
+}
+
+/// What all suspects are settled with.
+struct Ready {
+    watchlist: Watchlist,
+    asked_for: BTreeSet<String>,
+    trust: Arc<TrustRoot>,
+    /// Logs that gave no proof just now: they are not waited for once more for each suspect.
+    silent: BTreeSet<String>,
+    /// The payloads of all suspects that show no signature, and what a walk through the ledger has found of them.
+    payloads: BTreeSet<[u8; 32]>,
+    walked: Option<Looked>,
+}
+
+/// Where a suspect is.
+struct Scenery<'a> {
+    log: LogDescription,
+    note: Vec<u8>,
+    format: LeafFormat,
+    /// Who to ask for a proof.
+    tree: Option<&'a FollowedTree>,
+}
+
+/// What a suspect came to.
+enum Outcome {
+    Explained,
+    Found(NewFinding),
+    /// Until a time, in unix milliseconds.
+    Postponed(i64),
+}
+
+impl LedgerSide {
+    /// Settles the suspects whose grace period is over, of the logs in `forest`. Each is settled once, with its finding in
+    /// the same transaction.
+    pub async fn settle_due(
+        &self,
+        forest: &[FollowedTree],
+        watchlist: &Watchlist,
+        now: i64,
+    ) -> Result<Settled, LedgerError> {
+        let mut settled = Settled::default();
+        let due = self.store.due_suspects(now, AT_ONCE).await?;
+        if due.is_empty() {
+            return Ok(settled);
+        }
+        let mut ready = Ready {
+            watchlist: watchlist.with_keys(&self.keys().await?),
+            asked_for: self.asked_for().await?,
+            trust: self.trust(),
+            silent: BTreeSet::new(),
+            // Of all at once: walks are rare, and anybody can log our envelopes again.
+            payloads: due.iter().filter_map(|suspect| payload(suspect, forest)).collect(),
+            walked: None,
+        };
+        for suspect in due {
+            let outcome = match self.scenery(&suspect, forest, now).await? {
+                Some(scenery) => self.settle(&suspect, &scenery, &mut ready, now).await?,
+                // Whoever follows that log now settles it.
+                None => Outcome::Postponed(now.saturating_add(self.timing.grace_ms().max(1_000))),
+            };
+            if !matches!(outcome, Outcome::Postponed(_)) {
+                locked(&self.left_behind).remove(&suspect.id);
+            }
+            match outcome {
+                Outcome::Explained => {
+                    self.store.settle_suspect(suspect.id, None, &self.sinks).await?;
+                    settled.explained += 1;
+                }
+                Outcome::Found(finding) => {
+                    if self.store.settle_suspect(suspect.id, Some(&finding), &self.sinks).await? {
+                        settled.found += 1;
+                        tracing::warn!(
+                            kind = %finding.kind, log.origin = %suspect.log_origin, log.index = suspect.log_index,
+                            "a leaf under our name that the ledger does not explain"
+                        );
+                    }
+                }
+                Outcome::Postponed(until) => {
+                    self.store.postpone_suspect(suspect.id, until).await?;
+                    settled.postponed += 1;
+                }
+            }
+        }
+        Ok(settled)
+    }
+
+    /// Where a suspect is. `None`: in a log of which this process has no head, for so short a time that another may have
+    /// one. After that the head that it was verified under has to do: a log that is down, or not named any more, must not
+    /// keep what was read in it from being told.
+    async fn scenery<'a>(
+        &self,
+        suspect: &Suspect,
+        forest: &'a [FollowedTree],
+        now: i64,
+    ) -> Result<Option<Scenery<'a>>, LedgerError> {
+        if let Some(tree) = forest.iter().find(|tree| tree.log.origin == suspect.log_origin) {
+            locked(&self.left_behind).remove(&suspect.id);
+            let (log, note) = (tree.log.clone(), tree.head.note().as_bytes().to_vec());
+            return Ok(Some(Scenery { log, note, format: tree.reader.leaf_format(), tree: Some(tree) }));
+        }
+        let since = *locked(&self.left_behind).entry(suspect.id).or_insert(now);
+        if now.saturating_sub(since) < PATIENCE.saturating_mul(self.timing.grace_ms()) {
+            return Ok(None);
+        }
+        let stored = self.store.followed_log(&suspect.log_origin).await?;
+        Ok(stored.as_ref().and_then(stored_scenery))
+    }
+
+    async fn settle(
+        &self,
+        suspect: &Suspect,
+        scenery: &Scenery<'_>,
+        ready: &mut Ready,
+        now: i64,
+    ) -> Result<Outcome, LedgerError> {
+        let Ready { watchlist, asked_for, trust, silent, payloads, walked } = ready;
+        let Some(position) = claim_of(&suspect.why) else { return Ok(Outcome::Explained) };
+        let mut scratch = Scratch::new();
+        let Ok(claims) = read(scenery.format, &suspect.leaf, &mut scratch) else {
+            return Ok(Outcome::Explained);
+        };
+        let mut matches = Vec::new();
+        watchlist.matches(&claims, &DigestFilter::new(), &mut matches);
+        let names = Names::of(position, &matches, watchlist, |key| asked_for.contains(key));
+        let Some(facts) = Facts::of(&claims, position, trust) else { return Ok(Outcome::Explained) };
+        let looked = self.look_up(&[&facts]).await?;
+        let mut verdict = reconcile(&names, &facts, &looked.rows_for(&facts, suspect.noted_at));
+        // A leaf with a payload's hash and no signature: only a walk through the ledger tells.
+        if let (Verdict::KeyUsed(_), None, Some(payload)) = (verdict, &facts.signature, facts.claim.payload_hash) {
+            if walked.is_none() {
+                payloads.insert(payload);
+                let mut all = self.look_up(&[]).await?;
+                if !self.look_for_payloads(&mut all, payloads, now).await? {
+                    return Ok(Outcome::Postponed(now.saturating_add(60_000)));
+                }
+                *walked = Some(all);
+            }
+            let mut rows = looked.rows_for(&facts, suspect.noted_at);
+            rows.extend(walked.iter().flat_map(|walked| walked.rows_for(&facts, suspect.noted_at)));
+            verdict = reconcile(&names, &facts, &rows);
+        }
+        if let Verdict::Counted(_) = verdict {
+            return Ok(Outcome::Explained);
+        }
+        let inclusion = match scenery.tree {
+            Some(tree) => self.inclusion_of(suspect, tree, silent).await,
+            None => None,
+        };
+        let inclusion = match inclusion {
+            Some(inclusion) => Some(inclusion),
+            None if scenery.tree.is_some()
+                && now < suspect.noted_at.saturating_add(PATIENCE.saturating_mul(self.timing.grace_ms())) =>
+            {
+                return Ok(Outcome::Postponed(now.saturating_add(1_000)));
+            }
+            None => None,
+        };
+        let leaf = LeafSeen {
+            note: &scenery.note,
+            index: suspect.log_index,
+            leaf: &suspect.leaf,
+            inclusion: inclusion.as_deref(),
+        };
+        let scene = Scene { log: &scenery.log, leaf: &leaf, claim: position, trust, at: now };
+        Ok(found::finding(verdict, &names, &facts, &scene).map_or(Outcome::Explained, Outcome::Found))
+    }
+
+    /// That the leaf is under the tree's head, where the log says so.
+    async fn inclusion_of(
+        &self,
+        suspect: &Suspect,
+        tree: &FollowedTree,
+        silent: &mut BTreeSet<String>,
+    ) -> Option<Vec<Hash>> {
+        if silent.contains(&suspect.log_origin) {
+            return None;
+        }
+        let leaf = leaf_hash(&suspect.leaf);
+        for fresh in [Fresh::No, Fresh::Yes] {
+            let hashes = match tree.reader.inclusion(suspect.log_index, tree.head.size(), fresh).await {
+                Ok(hashes) => hashes,
+                Err(error) => {
+                    tracing::debug!(%error, log.origin = %suspect.log_origin, "no inclusion proof for a finding");
+                    if error.is_transient() {
+                        silent.insert(suspect.log_origin.clone());
+                        return None;
+                    }
+                    continue;
+                }
+            };
+            let proof = InclusionProof { index: suspect.log_index, size: tree.head.size(), hashes };
+            if proof.verify(&leaf, &tree.head.root()).is_ok() {
+                return Some(proof.hashes);
+            }
+        }
+        None
+    }
+}
+
+/// The payload's hash of a suspect that shows no signature.
+fn payload(suspect: &Suspect, forest: &[FollowedTree]) -> Option<[u8; 32]> {
+    let tree = forest.iter().find(|tree| tree.log.origin == suspect.log_origin)?;
+    let mut scratch = Scratch::new();
+    let claims = read(tree.reader.leaf_format(), &suspect.leaf, &mut scratch).ok()?;
+    let claim = claims.signatures.get(claim_of(&suspect.why)?)?;
+    claim.payload_hash.filter(|_| claim.signature.is_empty())
+}
+
+/// A log as it was when it was last followed.
+fn stored_scenery(stored: &FollowedLog) -> Option<Scenery<'static>> {
+    let kinds = [LogKind::RekorV2, LogKind::RekorV1, LogKind::Rfc6962, LogKind::StaticCt];
+    let kind = kinds.into_iter().find(|kind| kind.as_str() == stored.kind)?;
+    let server = stored.origin.split(" - ").next();
+    // The name that a key signs under is a part of its id.
+    let keys = [Some(&*stored.origin), server, None]
+        .into_iter()
+        .filter_map(|name| LogKey::from_spki(&stored.public_key, name).ok());
+    let key = keys.into_iter().find(|key| key.key_id() == stored.key_id)?;
+    let format = match kind {
+        LogKind::RekorV2 | LogKind::RekorV1 => LeafFormat::Rekor,
+        LogKind::Rfc6962 | LogKind::StaticCt => LeafFormat::Ct,
+    };
+    let note = stored.head.as_ref().map(|head| head.note.clone()).unwrap_or_default();
+    Some(Scenery { log: LogDescription::new(stored.origin.clone(), kind, &key), note, format, tree: None })
+}

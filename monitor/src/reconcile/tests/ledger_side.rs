@@ -1,0 +1,337 @@
+//! Leaves of a log, judged and settled against a store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bundle::TrustRoot;
+use bundle::trust_root::ValidFor;
+use sandbox::leaves::{By, hashed_rekord_v1, hashed_rekord_v2};
+use sandbox::{CaOptions, SandboxCa};
+use store::{FindingFilter, FindingKind, FindingRow, NewSuspect, Severity};
+
+use super::ground::{GRACE, Ground, NOW};
+use super::leaves::*;
+use super::scene::workflow;
+use super::*;
+use crate::evidence;
+use crate::inclusion::FollowedTree;
+use crate::log::LeafFormat;
+
+use crate::watchlist::{DigestFilter, Watchlist};
+
+fn hits(log: &sandbox::SandboxLog, watchlist: &Watchlist) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    for index in 0..log.size() {
+        let leaf = log.entry(index).unwrap();
+        let mut scratch = bundle::claims::Scratch::new();
+        let claims = judge::read(LeafFormat::Rekor, &leaf, &mut scratch).unwrap();
+        let mut matches = Vec::new();
+        watchlist.matches(&claims, &DigestFilter::new(), &mut matches);
+        if !matches.is_empty() {
+            hits.push(Hit { index, leaf: leaf.clone(), leaf_format: LeafFormat::Rekor, matches });
+        }
+    }
+    hits
+}
+
+/// Judges all leaves of a log and writes what they came to, as a step along the log does.
+async fn read_all(ground: &Ground, tree: &FollowedTree, log: &sandbox::SandboxLog, now: i64) -> Judged {
+    let watchlist = Watchlist::compile(&[]).unwrap().with_keys(&ground.side.keys().await.unwrap());
+    let hits = hits(log, &watchlist);
+    let judged = ground.side.judge(tree.reader.as_ref(), &tree.head, &watchlist, hits, now).await.unwrap();
+    ground.advance(tree, &judged, now).await;
+    judged
+}
+
+async fn settle(ground: &Ground, forest: &[FollowedTree], now: i64) -> Settled {
+    let watchlist = Watchlist::compile(&[]).unwrap();
+    ground.side.settle_due(forest, &watchlist, now).await.unwrap()
+}
+
+async fn findings(ground: &Ground) -> Vec<FindingRow> {
+    ground.store.findings(&FindingFilter::default()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_rogue_signature_is_found_after_the_grace_period_with_evidence_that_convinces() {
+    let ground = Ground::new().await;
+    let ours = ground.signed(1, b"ours", NOW - 2_000).await;
+    let log = ground.log("log.example.com").await;
+    let key = By::Key(ground.key.spki());
+    log.append(hashed_rekord_v2(&sha256(b"ours"), &ours, &key)).await;
+    log.append(hashed_rekord_v2(&sha256(b"ours"), &negated(&ours), &key)).await;
+    log.append(hashed_rekord_v2(&sha256(b"rogue"), &ground.key.sign(b"rogue"), &key)).await;
+    let tree = ground.tree(&log).await;
+    let judged = read_all(&ground, &tree, &log, NOW).await;
+    assert_eq!(judged.counted, [("ours".to_owned(), 1), ("derived".to_owned(), 1)]);
+    let [NewSuspect { log_index: 2, due_at, .. }] = judged.suspects.as_slice() else { panic!("{judged:?}") };
+    assert_eq!(*due_at, NOW + GRACE);
+
+    let forest = [tree];
+    assert_eq!(settle(&ground, &forest, NOW + GRACE - 1).await, Settled::default());
+    assert_eq!(settle(&ground, &forest, NOW + GRACE).await, Settled { found: 1, ..Settled::default() });
+    assert_eq!(settle(&ground, &forest, NOW + 2 * GRACE).await, Settled::default());
+    let [finding] = &findings(&ground).await[..] else { panic!() };
+    assert_eq!((finding.kind, finding.severity), (FindingKind::KeyUsedOutside, Severity::Critical));
+    assert!(finding.detail.contains(&hex::encode(sha256(b"rogue"))), "{}", finding.detail);
+    let proof = ground.store.evidence(finding.id).await.unwrap();
+    let verdict = evidence::verify(proof[0].evidence.as_deref().unwrap()).unwrap();
+    assert!(verdict.holds && verdict.attributable, "{:?}", verdict.says);
+}
+
+#[tokio::test]
+async fn copies_of_one_rogue_signature_in_two_logs_are_one_finding() {
+    let ground = Ground::new().await;
+    ground.signed(1, b"ours", NOW - 2_000).await;
+    let (one, two) = (ground.log("one.example.com").await, ground.log("two.example.com").await);
+    let (key, rogue) = (By::Key(ground.key.spki()), ground.key.sign(b"rogue"));
+    one.append(hashed_rekord_v2(&sha256(b"rogue"), &rogue, &key)).await;
+    one.append(hashed_rekord_v1(&sha256(b"rogue"), &negated(&rogue), &key)).await;
+    two.append(hashed_rekord_v1(&sha256(b"rogue"), &rogue, &key)).await;
+    let forest = [ground.tree(&one).await, ground.tree(&two).await];
+    read_all(&ground, &forest[0], &one, NOW).await;
+    read_all(&ground, &forest[1], &two, NOW).await;
+    assert_eq!(settle(&ground, &forest, NOW + GRACE).await.found, 3);
+    let [finding] = &findings(&ground).await[..] else { panic!() };
+    assert_eq!(finding.occurrences, 3);
+}
+
+#[tokio::test]
+async fn a_suspect_of_a_log_that_somebody_else_follows_is_left_to_him() {
+    let ground = Ground::new().await;
+    ground.signed(1, b"ours", NOW - 2_000).await;
+    let log = ground.log("log.example.com").await;
+    log.append(hashed_rekord_v2(&sha256(b"rogue"), &ground.key.sign(b"rogue"), &By::Key(ground.key.spki()))).await;
+    let tree = ground.tree(&log).await;
+    read_all(&ground, &tree, &log, NOW).await;
+    assert_eq!(settle(&ground, &[], NOW + GRACE).await, Settled { postponed: 1, ..Settled::default() });
+    assert_eq!(settle(&ground, &[tree], NOW + 3 * GRACE).await.found, 1);
+}
+
+#[tokio::test]
+async fn a_row_that_comes_within_the_grace_period_explains_the_leaf() {
+    let ground = Ground::new().await;
+    ground.signed(1, b"ours", NOW - 2_000).await;
+    ground.side.look_at_intents(NOW - 1_000).await.unwrap();
+    let log = ground.log("log.example.com").await;
+    let late = ground.key.sign(b"late");
+    log.append(hashed_rekord_v2(&sha256(b"late"), &late, &By::Key(ground.key.spki()))).await;
+    let forest = [ground.tree(&log).await];
+    assert_eq!(read_all(&ground, &forest[0], &log, NOW).await.suspects.len(), 1);
+    ground.record(2, b"late", &late, NOW).await;
+    assert_eq!(settle(&ground, &forest, NOW + GRACE).await, Settled { explained: 1, ..Settled::default() });
+    assert!(findings(&ground).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_row_that_is_dated_back_explains_nothing_and_is_told_of() {
+    let ground = Ground::new().await;
+    ground.signed(1, b"ours", NOW - 3_600_000).await;
+    ground.side.look_at_intents(NOW).await.unwrap();
+    // The thief signs and logs; nobody reads the log for an hour. Then he writes the row, as of before.
+    let rogue = ground.key.sign(b"rogue");
+    let log = ground.log("log.example.com").await;
+    log.append(hashed_rekord_v2(&sha256(b"rogue"), &rogue, &By::Key(ground.key.spki()))).await;
+    let later = NOW + 3_600_000;
+    ground.side.look_at_intents(later).await.unwrap();
+    ground.record(2, b"rogue", &rogue, NOW + 1_000).await;
+    let forest = [ground.tree(&log).await];
+    // Judged before and after the monitor looked at the ledger again: the same.
+    let judged = read_all(&ground, &forest[0], &log, later + 1_000).await;
+    assert_eq!(judged.suspects.len(), 1, "{judged:?}");
+    let looked = ground.side.look_at_intents(later + 2_000).await.unwrap();
+    assert_eq!((looked.new, looked.backdated), (1, 1));
+    assert_eq!(settle(&ground, &forest, later + 1_000 + GRACE).await.found, 1);
+    let findings = findings(&ground).await;
+    let kinds: Vec<FindingKind> = findings.iter().map(|finding| finding.kind).collect();
+    assert_eq!(kinds, [FindingKind::KeyUsedOutside, FindingKind::StateLost]);
+    assert!(findings[0].detail.contains("written afterwards"), "{}", findings[0].detail);
+}
+
+#[tokio::test]
+async fn a_row_that_says_that_it_is_younger_than_the_leaf_explains_nothing() {
+    let ground = Ground::new().await;
+    ground.signed(1, b"ours", NOW - 3_600_000).await;
+    let rogue = ground.key.sign(b"rogue");
+    let log = ground.log("log.example.com").await;
+    log.append(hashed_rekord_v2(&sha256(b"rogue"), &rogue, &By::Key(ground.key.spki()))).await;
+    let forest = [ground.tree(&log).await];
+    // Its head was seen now, its leaves are read an hour later, and the row is honest about its time.
+    ground.note(&forest[0], NOW).await;
+    ground.record(2, b"rogue", &rogue, NOW + 3_000_000).await;
+    let judged = read_all(&ground, &forest[0], &log, NOW + 3_600_000).await;
+    assert_eq!((judged.suspects.len(), judged.suspects[0].noted_at), (1, NOW));
+    assert_eq!(settle(&ground, &forest, NOW + 3_600_000 + GRACE).await.found, 1);
+}
+
+#[tokio::test]
+async fn the_same_leaf_at_a_second_index_is_ours() {
+    let ground = Ground::new().await;
+    let ours = ground.signed(1, b"ours", NOW - 2_000).await;
+    let log = ground.log("log.example.com").await;
+    let leaf = hashed_rekord_v2(&sha256(b"ours"), &ours, &By::Key(ground.key.spki()));
+    log.extend([leaf.clone(), leaf]);
+    let tree = ground.tree(&log).await;
+    let judged = read_all(&ground, &tree, &log, NOW).await;
+    assert_eq!((judged.counted, judged.suspects.len()), (vec![("ours".to_owned(), 2)], 0));
+}
+
+#[tokio::test]
+async fn an_envelope_without_a_signature_is_explained_by_a_walk_through_the_ledger() {
+    let ground = Ground::new().await;
+    let ours = ground.key.sign(b"message");
+    ground.record_payload(1, b"payload", b"message", &ours, NOW - 2_000).await;
+    let log = ground.log("log.example.com").await;
+    log.extend([intoto_v1(b"payload", &ground.key), intoto_v1(b"rogue", &ground.key)]);
+    let forest = [ground.tree(&log).await];
+    assert_eq!(read_all(&ground, &forest[0], &log, NOW).await.suspects.len(), 2);
+    // One walk is for both: who logs our envelopes again makes no queue for what is not ours.
+    let settled = settle(&ground, &forest, NOW + GRACE).await;
+    assert_eq!(settled, Settled { explained: 1, found: 1, postponed: 0 });
+    // And it is not repeated at once.
+    log.extend([intoto_v1(b"another", &ground.key)]);
+    let forest = [ground.tree(&log).await];
+    read_all(&ground, &forest[0], &log, NOW + GRACE).await;
+    assert_eq!(settle(&ground, &forest, NOW + 2 * GRACE).await.postponed, 1);
+    assert_eq!(settle(&ground, &forest, NOW + 11 * 60_000).await.found, 1);
+}
+
+#[tokio::test]
+async fn an_expected_and_a_rogue_identity_are_sighted_and_the_junk_is_not() {
+    use crate::watchlist::{IdentityRule, Pattern, WatchKind, WatchMode, WatchRule};
+    let ground = Ground::new().await;
+    let (trusted, homemade) =
+        (SandboxCa::start(CaOptions::default()).await.unwrap(), SandboxCa::start(CaOptions::default()).await.unwrap());
+    let mut trust = TrustRoot::empty();
+    trust.add_certificate_authority(trusted.url(), trusted.chain_der().to_vec(), ValidFor::default());
+    ground.side.set_trust(Arc::new(trust));
+    let rule = |name: &str, mode, subject: &str| WatchRule {
+        name: name.to_owned(),
+        mode,
+        kind: WatchKind::Identity(IdentityRule {
+            subject: Some(Pattern::exact_or_glob(subject)),
+            ..IdentityRule::default()
+        }),
+    };
+    let watchlist = Watchlist::compile(&[
+        rule("ours", WatchMode::Alert, "https://github.com/acme/*"),
+        rule("friends", WatchMode::Observe, "https://github.com/friend/*"),
+        rule("foes", WatchMode::Alert, "https://github.com/foe/*"),
+    ])
+    .unwrap();
+    let log = ground.log("log.example.com").await;
+    let signed = |ca: &SandboxCa, repository: &str| {
+        let key = Key::new();
+        let certificate = ca.issue(&workflow(repository, "release.yml"), &key.spki()).unwrap().certificate;
+        hashed_rekord_v2(&sha256(b"x"), &key.sign(b"x"), &By::Certificate(certificate))
+    };
+    log.extend([
+        signed(&trusted, "acme/app"),
+        signed(&trusted, "friend/app"),
+        signed(&trusted, "friend/app"),
+        signed(&homemade, "foe/app"),
+        signed(&trusted, "acrne/app"),
+        signed(&trusted, "acrne/app"),
+    ]);
+    let tree = ground.tree(&log).await;
+    let hits = hits(&log, &watchlist);
+    let judged = ground.side.judge(tree.reader.as_ref(), &tree.head, &watchlist, hits, NOW).await.unwrap();
+    let matchers: Vec<&str> = judged.sightings.iter().map(|sighting| sighting.matcher.as_str()).collect();
+    assert_eq!(matchers, ["friends", "ours"]);
+    let [observed] = judged.observed.as_slice() else { panic!("{:?}", judged.observed) };
+    assert_eq!((observed.watch.as_str(), observed.times), ("friends", 2));
+    assert!(crate::observe::draft(&judged.observed).contains("friend/app"));
+    ground.advance(&tree, &judged, NOW).await;
+    let settled = ground.side.settle_due(&[tree], &watchlist, NOW + GRACE).await.unwrap();
+    assert_eq!(settled.found, 3);
+    let found = findings(&ground).await;
+    // However often a look-alike signs.
+    let near: Vec<&FindingRow> = found.iter().filter(|finding| finding.kind == FindingKind::NearMiss).collect();
+    assert_eq!(near.iter().map(|finding| finding.occurrences).collect::<Vec<_>>(), [2]);
+    let [finding] = &found.iter().filter(|finding| finding.kind != FindingKind::NearMiss).collect::<Vec<_>>()[..]
+    else {
+        panic!("{found:?}")
+    };
+    assert_eq!(finding.kind, FindingKind::UnexpectedIdentity);
+    let proof = ground.store.evidence(finding.id).await.unwrap();
+    let verdict = evidence::verify(proof[0].evidence.as_deref().unwrap()).unwrap();
+    assert!(verdict.holds && verdict.attributable, "{:?}", verdict.says);
+}
+
+#[tokio::test]
+async fn a_log_that_gives_no_proof_delays_a_finding_for_a_while_only() {
+    let ground = Ground::new().await;
+    ground.signed(1, b"ours", NOW - 2_000).await;
+    let log = ground.log("log.example.com").await;
+    log.append(hashed_rekord_v2(&sha256(b"rogue"), &ground.key.sign(b"rogue"), &By::Key(ground.key.spki()))).await;
+    log.append(b"{}".to_vec()).await;
+    let forest = [ground.tree(&log).await];
+    let watchlist = Watchlist::compile(&[]).unwrap().with_keys(&ground.side.keys().await.unwrap());
+    let hit = Hit {
+        index: 0,
+        leaf: log.entry(0).unwrap(),
+        leaf_format: LeafFormat::Rekor,
+        matches: vec![crate::watchlist::Match {
+            claim: 0,
+            matcher: None,
+            what: crate::watchlist::Matched::Key { fingerprint: String::new(), retired: false },
+        }],
+    };
+    let judged = ground.side.judge(forest[0].reader.as_ref(), &forest[0].head, &watchlist, vec![hit], NOW).await;
+    ground.advance(&forest[0], &judged.unwrap(), NOW).await;
+    log.shutdown();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(settle(&ground, &forest, NOW + GRACE).await, Settled { postponed: 1, ..Settled::default() });
+    assert_eq!(settle(&ground, &forest, NOW + 5 * GRACE).await.found, 1);
+    let finding = findings(&ground).await.remove(0);
+    let proof = ground.store.evidence(finding.id).await.unwrap();
+    let verdict = evidence::verify(proof[0].evidence.as_deref().unwrap()).unwrap();
+    assert!(verdict.holds && !verdict.attributable, "{:?}", verdict.says);
+}
+
+#[tokio::test]
+async fn a_suspect_of_a_log_that_nobody_reads_any_more_is_told_of_all_the_same() {
+    let ground = Ground::new().await;
+    ground.signed(1, b"ours", NOW - 2_000).await;
+    let log = ground.log("log.example.com").await;
+    log.append(hashed_rekord_v2(&sha256(b"rogue"), &ground.key.sign(b"rogue"), &By::Key(ground.key.spki()))).await;
+    read_all(&ground, &ground.tree(&log).await, &log, NOW).await;
+    // It went down, or was dropped from the trust material, between reading and settling.
+    for grace_periods in [1, 2, 4] {
+        let settled = settle(&ground, &[], NOW + grace_periods * GRACE).await;
+        assert_eq!(settled, Settled { postponed: 1, ..Settled::default() }, "{grace_periods}");
+    }
+    assert_eq!(settle(&ground, &[], NOW + 5 * GRACE).await, Settled { found: 1, ..Settled::default() });
+    let [finding] = &findings(&ground).await[..] else { panic!() };
+    assert_eq!((finding.kind, finding.log_origin.as_deref()), (FindingKind::KeyUsedOutside, Some("log.example.com")));
+}
+
+#[tokio::test]
+async fn another_leaf_at_the_index_of_one_that_was_settled_is_found() {
+    let ground = Ground::new().await;
+    ground.signed(1, b"ours", NOW - 2_000).await;
+    // The log is lost, restored from nothing, and trusted anew.
+    for (message, now) in [(b"first", NOW), (b"later", NOW + 10 * GRACE)] {
+        let log = ground.log("log.example.com").await;
+        log.append(hashed_rekord_v2(&sha256(message), &ground.key.sign(message), &By::Key(ground.key.spki()))).await;
+        let forest = [ground.tree(&log).await];
+        assert_eq!(read_all(&ground, &forest[0], &log, now).await.suspects.len(), 1);
+        assert_eq!(settle(&ground, &forest, now + GRACE).await.found, 1, "{now}");
+    }
+    assert_eq!(findings(&ground).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_leaf_that_names_our_key_a_thousand_times_is_kept_once() {
+    let ground = Ground::new().await;
+    ground.signed(1, b"ours", NOW - 2_000).await;
+    let log = ground.log("log.example.com").await;
+    let key = {
+        use base64::Engine as _;
+        base64::engine::general_purpose::STANDARD.encode(ground.key.spki())
+    };
+    let leaf = serde_json::json!({"apiVersion": "0.0.1", "kind": "tuf", "spec": vec![key; 1_000]});
+    log.append(leaf.to_string().into_bytes()).await;
+    let judged = read_all(&ground, &ground.tree(&log).await, &log, NOW).await;
+    assert_eq!(judged.suspects.len(), 1);
+}

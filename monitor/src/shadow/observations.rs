@@ -1,0 +1,114 @@
+//! What the worker and `verify` met in registries, held against the trees that we follow.
+
+use bundle::LogEntry;
+use store::{NewFinding, Observation};
+
+use super::Fit;
+use crate::inclusion::FollowedTree;
+use crate::reconcile::side::locked;
+use crate::reconcile::{LedgerError, LedgerSide};
+
+/// Observations that are looked at in one go.
+const AT_ONCE: u32 = 500;
+/// Observations that wait to be told about; while there are more, no new ones are looked at.
+const PENDING: usize = 5_000;
+
+/// What a go came to.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Checked {
+    /// Of trees that we follow.
+    pub fits: u64,
+    /// Signed by no log that is followed here, or no log entry at all.
+    pub ignored: u64,
+    /// To be looked at again.
+    pub later: u64,
+    /// Of other trees.
+    pub splits: u64,
+}
+
+impl LedgerSide {
+    /// Looks at what was met since the last go, and again at what could not be told about then.
+    pub async fn check_observations(&self, forest: &[FollowedTree], now: i64) -> Result<Checked, LedgerError> {
+        let (seen_to, mut waiting) = {
+            let mut walk = locked(&self.walk);
+            let trees = forest.iter().map(|tree| tree.log.origin.clone()).collect();
+            // A tree that is new here has not been held against anything.
+            if walk.trees.is_superset(&trees) {
+                walk.trees = trees;
+            } else {
+                (walk.trees, walk.seen_to, walk.pending) = (trees, 0, Vec::new());
+            }
+            (walk.seen_to, std::mem::take(&mut walk.pending))
+        };
+        let mut last = seen_to;
+        if waiting.len() < PENDING {
+            let new = match self.store.observations_after(seen_to, AT_ONCE).await {
+                Ok(new) => new,
+                Err(error) => {
+                    locked(&self.walk).pending = waiting;
+                    return Err(error.into());
+                }
+            };
+            last = new.last().map_or(seen_to, |observation| observation.id);
+            waiting.extend(new);
+        }
+        let mut checked = Checked::default();
+        let (mut pending, mut findings) = (Vec::new(), Vec::new());
+        let outcome = self.hold_against(forest, waiting, now, &mut checked, &mut pending, &mut findings).await;
+        let raised = match outcome {
+            Ok(()) if findings.is_empty() => Ok(()),
+            Ok(()) => self.store.raise(&findings, &self.sinks).await.map(|_| ()).map_err(LedgerError::from),
+            Err(error) => Err(error),
+        };
+        let mut walk = locked(&self.walk);
+        match raised {
+            Ok(()) => (walk.seen_to, walk.pending) = (last, pending),
+            // All of it again: nothing that was found may be lost.
+            Err(error) => {
+                walk.trees.clear();
+                return Err(error);
+            }
+        }
+        Ok(checked)
+    }
+
+    async fn hold_against(
+        &self,
+        forest: &[FollowedTree],
+        waiting: Vec<Observation>,
+        now: i64,
+        checked: &mut Checked,
+        pending: &mut Vec<Observation>,
+        findings: &mut Vec<NewFinding>,
+    ) -> Result<(), LedgerError> {
+        for observation in waiting {
+            let Ok(entry) = LogEntry::from_json(&observation.entry_json) else {
+                checked.ignored += 1;
+                continue;
+            };
+            match self.fit(forest, &entry, "registry", observation.at, now).await {
+                Ok(Fit::Fits) => checked.fits += 1,
+                Ok(Fit::NothingSigned) => checked.ignored += 1,
+                Ok(Fit::Splits(finding)) => {
+                    checked.splits += 1;
+                    tracing::warn!(
+                        observed.by = %observation.source, image = observation.image.as_deref().unwrap_or_default(),
+                        title = %finding.title, "a log entry in a registry does not fit"
+                    );
+                    findings.push(*finding);
+                }
+                Ok(Fit::Later) => {
+                    checked.later += 1;
+                    pending.push(observation);
+                }
+                Err(LedgerError::Read(error)) => {
+                    tracing::debug!(%error, "a log could not be asked about an observation");
+                    checked.later += 1;
+                    pending.push(observation);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,9 @@
+//! The room at work over the sandbox: real HTTP, a real database, logs that lie.
+
+mod attacks;
+mod health;
+mod reading;
+mod restarts;
+mod rig;
+mod shards;
+mod state;

@@ -1,0 +1,194 @@
+//! Other kinds of logs, and logs that appear, rotate and retire.
+
+use std::sync::{Arc, Mutex};
+
+use bundle::TrustRoot;
+use monitor::config::TrustMaterial;
+use monitor::{Coverage, From, LogKind, LogSpec};
+use sandbox::{CtOptions, LogOptions, RekorV1Options, SandboxCt, SandboxLog, SandboxRekorV1, leaves};
+use store::FindingKind;
+use tlog::Hash;
+
+use crate::rig::{OURS, Rig, eventually, foreign, log_with, rogue, spec};
+
+fn v1_leaves(numbers: std::ops::Range<u64>) -> Vec<Vec<u8>> {
+    let number = |it: u64| if it % leaves::KEYS == OURS { it + 1 } else { it };
+    leaves::many(numbers, |it| leaves::leaf_v1(number(it)))
+}
+
+fn v1_rogue(number: u64) -> Vec<u8> {
+    leaves::leaf_v1(number * leaves::KEYS + OURS)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rekor_v1_server_is_followed_shard_by_shard_through_a_rotation() {
+    let log = SandboxRekorV1::start(RekorV1Options::default()).await.expect("a log");
+    log.extend(v1_leaves(0..95));
+    log.extend([v1_rogue(1)]);
+    let v1 = LogSpec {
+        origin: log.hostname().to_owned(),
+        kind: LogKind::RekorV1,
+        read_url: log.url().parse().expect("a url"),
+        key: log.key().clone(),
+        coverage: Coverage::Exhaustive,
+        witnesses: None,
+        closed: false,
+        announced: false,
+        ca_pem: None,
+        stale_after: None,
+        requests_per_second: Some(1_000),
+    };
+    let rig = Rig::new(vec![v1]).await;
+    let first = log.origin();
+    let trusted = rig.trust(log.hostname(), From::Zero).await;
+    assert_eq!((trusted.len(), &trusted[0].origin), (1, &first));
+    let running = rig.start();
+    rig.verified(&first, 96).await;
+    // The old shard gets a tail that nobody has read when the new one begins.
+    log.rotate([v1_rogue(2), v1_rogue(3)]).expect("rotated");
+    let second = log.origin();
+    assert_ne!(first, second);
+    log.extend(v1_leaves(200..230));
+    log.extend([v1_rogue(4)]);
+    rig.verified(&first, 98).await;
+    eventually("the new shard is followed by itself", async || {
+        rig.store.followed_log(&second).await.expect("the store").is_some()
+    })
+    .await;
+    rig.verified(&second, 31).await;
+    eventually("each is found", async || rig.of_kind(FindingKind::KeyUsedOutside).await.len() == 4).await;
+    eventually("the old shard is closed", async || rig.log(&first).await.frozen_at.is_some()).await;
+    running.stop().await.expect("a clean end");
+    assert_eq!(rig.log(&second).await.first_size, 0);
+    rig.only(&[FindingKind::KeyUsedOutside]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rekor_v1_server_that_is_known_by_its_url_alone_has_the_name_that_its_key_signs() {
+    let log = SandboxRekorV1::start(RekorV1Options::default()).await.expect("a log");
+    log.extend(v1_leaves(0..30));
+    let read_url: url::Url = log.url().parse().expect("a url");
+    let v1 = LogSpec {
+        origin: read_url.host_str().expect("a host").to_owned(),
+        kind: LogKind::RekorV1,
+        read_url,
+        key: log.key().clone(),
+        coverage: Coverage::Exhaustive,
+        witnesses: None,
+        closed: false,
+        announced: true,
+        ca_pem: None,
+        stale_after: None,
+        requests_per_second: Some(1_000),
+    };
+    assert_ne!(v1.origin, log.hostname());
+    let rig = Rig::new(vec![v1.clone()]).await;
+    let first = log.origin();
+    let trusted = rig.trust(&v1.origin, From::Zero).await;
+    assert_eq!(trusted.iter().map(|it| &it.origin).collect::<Vec<_>>(), [&first]);
+    // A shard is asked for by the name under which it is followed, too.
+    assert_eq!(rig.trust(&first, From::Zero).await.len(), 1);
+    let running = rig.start();
+    rig.verified(&first, 30).await;
+    log.rotate([v1_rogue(2)]).expect("rotated");
+    let second = log.origin();
+    log.extend([v1_rogue(3)]);
+    eventually("the new shard is followed by itself", async || {
+        rig.store.followed_log(&second).await.expect("the store").is_some()
+    })
+    .await;
+    rig.verified(&first, 31).await;
+    rig.verified(&second, 1).await;
+    eventually("each is found", async || rig.of_kind(FindingKind::KeyUsedOutside).await.len() == 2).await;
+    eventually("the old shard is closed", async || rig.log(&first).await.frozen_at.is_some()).await;
+    running.stop().await.expect("a clean end");
+    // Another key for that URL is not another log.
+    let other = SandboxRekorV1::start(RekorV1Options::default()).await.expect("a log");
+    let mut changed = rig;
+    changed.config.material.logs = vec![LogSpec { key: other.key().clone(), ..v1 }];
+    let running = changed.start();
+    changed.finds(FindingKind::TrustMaterialChanged).await;
+    running.stop().await.expect("a clean end");
+    assert_eq!(changed.store.followed_logs().await.expect("the store").len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_announced_successor_starts_at_zero_and_the_old_shard_is_read_to_its_end() {
+    let old = log_with(700).await;
+    let options = LogOptions { origin: "rekor2.sandbox.local".into(), ..LogOptions::default() };
+    let new = SandboxLog::start(options).await.expect("a log");
+    let mut rig = Rig::following(&old).await;
+    let material = Arc::new(Mutex::new(vec![spec(&old)]));
+    let named = Arc::clone(&material);
+    rig.config.refresh = Some(Arc::new(move || {
+        let logs = named.lock().expect("no panic").clone();
+        Ok(TrustMaterial { logs, trust: Arc::new(TrustRoot::empty()) })
+    }));
+    let running = rig.start();
+    rig.verified(old.origin(), 700).await;
+    // Announced while entries keep arriving in both.
+    old.extend(foreign(700..900));
+    old.extend([rogue(1)]);
+    new.extend(foreign(0..333));
+    new.extend([rogue(2)]);
+    let closed = LogSpec { closed: true, ..spec(&old) };
+    *material.lock().expect("no panic") = vec![closed, LogSpec { announced: true, ..spec(&new) }];
+    rig.verified(old.origin(), 901).await;
+    eventually("the successor is followed", async || {
+        rig.store.followed_log(new.origin()).await.expect("the store").is_some()
+    })
+    .await;
+    rig.verified(new.origin(), 334).await;
+    eventually("both are found", async || rig.of_kind(FindingKind::KeyUsedOutside).await.len() == 2).await;
+    assert!(!rig.of_kind(FindingKind::TrustMaterialChanged).await.is_empty(), "a change is told");
+    eventually("the old one is closed", async || rig.log(old.origin()).await.frozen_at.is_some()).await;
+    old.extend(foreign(901..902));
+    rig.finds(FindingKind::FrozenShardGrew).await;
+    rig.verified(old.origin(), 902).await;
+    running.stop().await.expect("a clean end");
+    for (log, size) in [(&old, 902), (&new, 334)] {
+        let stored = rig.log(log.origin()).await;
+        assert_eq!((stored.verified_size, Some(Hash::new(stored.verified_root))), (size, log.root(size)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_log_is_followed_and_its_lies_are_found() {
+    let log = SandboxCt::start(CtOptions { page: 32, ..CtOptions::default() }).await.expect("a log");
+    let entries = |numbers: std::ops::Range<u64>| {
+        let chain = leaves::authority_chain_der().to_vec();
+        for number in numbers {
+            log.add_certificate(&leaves::certificate(number), &chain);
+        }
+    };
+    entries(0..150);
+    let url: url::Url = log.url().parse().expect("a url");
+    let ct = LogSpec {
+        origin: format!("{}:{}", url.host_str().expect("a host"), url.port().expect("a port")),
+        kind: LogKind::Rfc6962,
+        read_url: url,
+        key: log.key().clone(),
+        coverage: Coverage::Exhaustive,
+        witnesses: None,
+        closed: false,
+        announced: false,
+        ca_pem: None,
+        stale_after: None,
+        requests_per_second: None,
+    };
+    let origin = ct.origin.clone();
+    let rig = Rig::new(vec![ct]).await;
+    rig.trust(&origin, From::Zero).await;
+    let running = rig.start();
+    rig.verified(&origin, 150).await;
+    log.swap_leaf(155, b"other".to_vec());
+    entries(150..160);
+    let found = rig.finds(FindingKind::LeafNotCommitted).await;
+    rig.evidence_holds(&found).await;
+    // The entries come one by one, and are verified up to the one that was swapped.
+    assert!((150..=155).contains(&rig.log(&origin).await.verified_size));
+    log.be_honest();
+    rig.verified(&origin, 160).await;
+    running.stop().await.expect("a clean end");
+    rig.only(&[FindingKind::LeafNotCommitted]).await;
+}

@@ -1,0 +1,88 @@
+//! What is remembered, and what happens when it is not.
+
+use monitor::{From, MonitorError};
+use store::FindingKind;
+
+use crate::rig::{Rig, foreign, log_with, spec};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_followed_before_it_is_trusted() {
+    let log = log_with(10).await;
+    let rig = Rig::new(vec![spec(&log)]).await;
+    let refused = rig.start().ended().await.expect_err("not trusted");
+    assert!(matches!(&refused, MonitorError::Untrusted { origins } if *origins == [log.origin()]), "{refused}");
+    let unknown = rig.monitor().trust("other.test", From::Zero, "a test", "tests").await.expect_err("not named");
+    assert!(unknown.to_string().contains(log.origin()), "{unknown}");
+    // The log serves other leaves than it signed: it is not trusted by mistake.
+    log.swap_leaf(9, b"other".to_vec());
+    let lied = rig.monitor().trust(log.origin(), From::Now, "a test", "tests").await.expect_err("not under its root");
+    assert!(lied.to_string().contains("root"), "{lied}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_gone_is_lost_state_until_it_is_trusted_anew() {
+    let log = log_with(300).await;
+    let rig = Rig::following(&log).await;
+    let running = rig.start();
+    rig.verified(log.origin(), 300).await;
+    running.stop().await.expect("a clean end");
+
+    // The same trust record, and an empty database.
+    let mut wiped = Rig::new(vec![spec(&log)]).await;
+    wiped.config.trust_record = rig.config.trust_record.clone();
+    let refused = wiped.start().ended().await.expect_err("state is lost");
+    assert!(matches!(refused, MonitorError::StateLost { .. }), "{refused}");
+    let once = wiped.monitor().once(None).await.expect_err("state is lost");
+    assert!(once.to_string().contains("logs trust"), "{once}");
+    let found = wiped.finds(FindingKind::StateLost).await;
+    wiped.evidence_holds(&found).await;
+
+    wiped.trust(log.origin(), From::Zero).await;
+    let running = wiped.start();
+    wiped.verified(log.origin(), 300).await;
+    running.stop().await.expect("a clean end");
+    assert_eq!(wiped.findings().await.len(), 1);
+    assert!(wiped.findings().await[0].cleared_at.is_some(), "accepted by an explicit act");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_went_back_is_lost_state_while_it_runs_too() {
+    let log = log_with(300).await;
+    let rig = Rig::following(&log).await;
+    let running = rig.start();
+    rig.verified(log.origin(), 300).await;
+    running.stop().await.expect("a clean end");
+    let backup = rig.folder.path().join("backup");
+    let old = rig.log(log.origin()).await;
+    log.extend(foreign(300..600));
+    let running = rig.start();
+    rig.verified(log.origin(), 600).await;
+    running.stop().await.expect("a clean end");
+
+    // As of a backup: the position of before, put there behind the program's back.
+    drop(backup);
+    let restored = Rig::new(vec![spec(&log)]).await;
+    restored
+        .store
+        .trust_log(&store::NewTrust {
+            origin: old.origin.clone(),
+            kind: old.kind.clone(),
+            key_id: old.key_id,
+            public_key: old.public_key.clone(),
+            coverage: old.coverage.clone(),
+            size: old.verified_size,
+            root: old.verified_root,
+            range: old.range.clone(),
+            note: old.head.clone().map(|head| head.note).unwrap_or_default(),
+            because: old.because.clone(),
+            by: "tests".into(),
+            at: old.trusted_at,
+        })
+        .await
+        .expect("restored");
+    let mut config = restored.config.clone();
+    config.trust_record = rig.config.trust_record.clone();
+    let restored = Rig { config, ..restored };
+    let refused = restored.start().ended().await.expect_err("state is lost");
+    assert!(refused.to_string().contains("600"), "{refused}");
+}
