@@ -1,12 +1,16 @@
-//! The subcommands and their flags. Exit codes: 0 clean, 1 a failed verification, 2 usage or configuration, 3 could
-//! not look.
+//! The subcommands and their flags. Exit codes: 0 clean, 1 a finding or a failed verification, 2 usage or
+//! configuration, 3 could not look.
+
+mod monitor;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Signs every image that is pushed to a registry, so that stock cosign and podman accept it, with the proof in a
-/// transparency log.
+pub(crate) use monitor::{EvidenceCommand, FindingsCommand, FindingsFilter, From, LogsCommand, WatchCommand};
+
+/// Signs every image that is pushed to a registry, so that stock cosign and podman accept it, and watches the
+/// transparency logs for signatures that are not ours.
 #[derive(Debug, Parser)]
 #[command(name = "sealwatch", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
@@ -39,7 +43,8 @@ pub(crate) enum Command {
     Serve {
         #[command(flatten)]
         config: ConfigFile,
-        /// `intake` takes webhooks and holds no key and no registry credential; `worker` signs
+        /// `intake` takes webhooks and holds no key and no registry credential; `worker` signs; `monitor` reads the
+        /// logs, and holds no key and no registry credential either
         #[arg(long, value_enum)]
         role: Role,
     },
@@ -113,24 +118,67 @@ pub(crate) enum Command {
     /// (not built yet) Sign what was pushed before sealwatch ran
     #[command(hide = true)]
     Backfill(NotBuilt),
-    /// (not built yet) List the monitor's findings
-    #[command(hide = true)]
-    Findings(NotBuilt),
-    /// (not built yet) Replay the evidence of a finding
-    #[command(hide = true)]
-    Evidence(NotBuilt),
-    /// (not built yet) Show the logs that are followed
-    #[command(hide = true)]
-    Logs(NotBuilt),
+    /// Read the logs once, or until stopped, without signing anything
+    Monitor {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Read each log to the head that it shows now, then end: 0 clean, 1 a finding, 3 could not look
+        #[arg(long)]
+        once: bool,
+        /// As JSON (with --once)
+        #[arg(long, requires = "once")]
+        json: bool,
+    },
+    /// Show the logs that are followed, and how far each is verified
+    Logs {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        #[command(subcommand)]
+        command: Option<LogsCommand>,
+    },
+    /// List what the monitor found
+    Findings {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(flatten)]
+        filter: FindingsFilter,
+        /// As JSON
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        command: Option<FindingsCommand>,
+    },
+    /// Export the evidence of a finding, or replay a file of it offline
+    Evidence {
+        #[command(subcommand)]
+        command: EvidenceCommand,
+    },
+    /// What was seen of identities that are only observed
+    Watch {
+        #[command(subcommand)]
+        command: WatchCommand,
+    },
+    /// Attack a sandbox in every way that is known, and prove that each alarm goes off
+    Drill {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        /// Only the attacks whose name contains this
+        #[arg(long, value_name = "NAME")]
+        only: Option<String>,
+        /// Keep each attack's evidence in this folder
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
     /// (not built yet) Stop all signing
     #[command(hide = true)]
     Freeze(NotBuilt),
     /// (not built yet) Sign again after a freeze
     #[command(hide = true)]
     Thaw(NotBuilt),
-    /// (not built yet) Attack a sandbox and prove each alarm
-    #[command(hide = true)]
-    Drill(NotBuilt),
 }
 
 /// Whatever was meant for a command that is not built yet.
@@ -155,8 +203,7 @@ pub(crate) enum Role {
     Intake,
     /// Signs.
     Worker,
-    /// (not built yet) Reads logs.
-    #[value(hide = true)]
+    /// Reads logs.
     Monitor,
 }
 

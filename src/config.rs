@@ -8,8 +8,11 @@ mod secret;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use check::{DEFAULT_HOOKS, DEFAULT_METRICS};
-pub(crate) use file::{AuthTable, File, LogTable, RegistryTable, SigstoreTable, SourceAuth, SourceTable};
+pub(crate) use check::{DEFAULT_HOOKS, DEFAULT_METRICS, is_http};
+pub(crate) use file::{
+    AlertTable, AuthTable, File, LogTable, MonitorTable, RegistryTable, SigstoreTable, SourceAuth, SourceTable,
+    WatchTable,
+};
 pub(crate) use problem::Problems;
 pub(crate) use secret::{password_of, read_secret};
 

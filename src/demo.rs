@@ -1,6 +1,7 @@
 //! The whole story in one process, with nothing installed: a sandbox registry, log and timestamp authority on real
 //! HTTP, and beside them exactly what `sealwatch up` runs, from a configuration file on disk.
 
+mod rogue;
 mod sandbox_files;
 mod told;
 
@@ -17,7 +18,7 @@ use watcher::{PushStep, StepSeen, WatcherConfig};
 use crate::commands::{CLEAN, FAILED, kit};
 use crate::config::Config;
 use crate::demo::sandbox_files::SandboxFiles;
-use crate::{rooms, run, say};
+use crate::{cli, commands, rooms, run, say};
 
 pub(crate) use told::sentence;
 
@@ -40,6 +41,8 @@ pub(crate) async fn demo(exit: bool, referrers_api: bool, dir: Option<PathBuf>) 
         ),
     );
     let config = Config::load(&files.config)?;
+    let (store, origin) = (rooms::store(&config).await?, world.log.origin().to_owned());
+    commands::logs::begin(&config, store, &[origin], "a sandbox of our own", cli::From::Zero).await?;
     let running = run::start(&config, run::Roles::ALL).await?;
     let hooks = running.hooks.context("the demo takes webhooks")?;
     world.registry.set_webhook(Some(WebhookTarget {
@@ -52,7 +55,7 @@ pub(crate) async fn demo(exit: bool, referrers_api: bool, dir: Option<PathBuf>) 
     kit::write(&outsider, &files.kit)?;
 
     let mut steps = running.progress.watch();
-    let told = story(&clock, &world, &outsider, &mut steps).await;
+    let told = story(&clock, &world, &outsider, &config, &mut steps).await;
     let code = match told {
         Ok(()) => CLEAN,
         Err(error) => {
@@ -76,6 +79,7 @@ async fn story(
     clock: &Clock,
     world: &World,
     outsider: &WatcherConfig,
+    config: &Config,
     steps: &mut Receiver<StepSeen>,
 ) -> anyhow::Result<()> {
     let pushed = world.registry.push_image(REPOSITORY, TAG, "demo").await?;
@@ -97,7 +101,7 @@ async fn story(
         );
     }
     clock.tell("once", format_args!("still {second} signatures, still {logged} log entries"));
-    Ok(())
+    rogue::act(clock, world, outsider, rooms::store_beside(config).await?.as_ref()).await
 }
 
 /// Tells each step of one digest until its job is done.

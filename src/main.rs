@@ -1,4 +1,4 @@
-//! sealwatch signs every image that is pushed to a registry, and keeps the proof. This is the roof of the house: the
+//! sealwatch signs every image that is pushed to a registry, and watches the logs for signatures that are not ours. This is the roof of the house: the
 //! only crate that sees every room.
 
 mod admin;
@@ -6,6 +6,7 @@ mod cli;
 mod commands;
 mod config;
 mod demo;
+mod drill;
 mod ended;
 mod listen;
 mod logging;
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use cli::{Cli, Command, ConfigCommand, KeyCommand, Role};
+use cli::{Cli, Command, ConfigCommand, EvidenceCommand, FindingsCommand, KeyCommand, LogsCommand, Role, WatchCommand};
 use commands::{COULD_NOT_LOOK, USAGE};
 use config::{Config, Problems};
 use ended::Ended;
@@ -61,8 +62,15 @@ fn whole(error: &anyhow::Error) -> String {
 
 async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
     // Commands that print an answer log only what is wrong, unless asked for more.
-    let quiet = !matches!(cli.command, Command::Up(_) | Command::Serve { .. });
-    let filter = if quiet && cli.log == "info" { "warn" } else { cli.log.as_str() };
+    let quiet = !matches!(cli.command, Command::Up(_) | Command::Serve { .. } | Command::Monitor { once: false, .. });
+    // What is found in a sandbox is told by the story itself.
+    let sandbox = matches!(cli.command, Command::Demo { .. } | Command::Drill { .. });
+    let filter = match (quiet, sandbox) {
+        _ if cli.log != "info" => cli.log.as_str(),
+        (_, true) => "error",
+        (true, false) => "warn",
+        (false, false) => "info",
+    };
     logging::start(cli.log_format, filter)?;
     match cli.command {
         Command::Up(file) => run::run(&Config::load(&file.config)?, run::Roles::ALL).await,
@@ -72,7 +80,37 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Serve { config, role: Role::Worker } => {
             run::run(&Config::load(&config.config)?, run::Roles::WORKER).await
         }
-        Command::Serve { role: Role::Monitor, .. } => Ok(not_built("serve --role monitor")),
+        Command::Serve { config, role: Role::Monitor } | Command::Monitor { config, once: false, json: _ } => {
+            run::run(&Config::load(&config.config)?, run::Roles::MONITOR).await
+        }
+        Command::Monitor { config, once: true, json } => {
+            commands::monitor::once(&Config::load(&config.config)?, json).await
+        }
+        Command::Logs { config, json, command: None } => {
+            commands::logs::list(&Config::load(&config.config)?, json).await
+        }
+        Command::Logs { command: Some(LogsCommand::Trust { config, origin, all: _, because, from }), .. } => {
+            commands::logs::trust(&Config::load(&config.config)?, origin.as_deref(), &because, from).await
+        }
+        Command::Findings { config, filter, json, command: None } => {
+            commands::findings::list(&Config::load(&config.config)?, &filter, json).await
+        }
+        Command::Findings { json, command: Some(FindingsCommand::Show { config, id }), .. } => {
+            commands::findings::show(&Config::load(&config.config)?, id, json).await
+        }
+        Command::Findings { command: Some(FindingsCommand::Ack { config, id, because, for_ }), .. } => {
+            commands::findings::acknowledge(&Config::load(&config.config)?, id, &because, &for_).await
+        }
+        Command::Evidence { command: EvidenceCommand::Export { config, id, out } } => {
+            commands::evidence::export(&Config::load(&config.config)?, id, &out).await
+        }
+        Command::Evidence { command: EvidenceCommand::Verify { file, json } } => {
+            commands::evidence::verify(&file, json)
+        }
+        Command::Watch { command: WatchCommand::Draft { config, name } } => {
+            commands::watch::draft(&Config::load(&config.config)?, &name).await
+        }
+        Command::Drill { json, only, out } => drill::drill(json, only.as_deref(), out.as_deref()).await,
         Command::Demo { exit, no_referrers_api, dir } => demo::demo(exit, !no_referrers_api, dir).await,
         Command::Sign { config, image } => commands::sign::sign(&Config::load(&config.config)?, &image).await,
         Command::Verify(verify) => commands::verify::verify(&verify).await,
@@ -95,18 +133,14 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Kit { config, out } => commands::kit::kit(&Config::load(&config.config)?, &out),
         Command::Sweep(_) => Ok(not_built("sweep")),
         Command::Backfill(_) => Ok(not_built("backfill")),
-        Command::Findings(_) => Ok(not_built("findings")),
-        Command::Evidence(_) => Ok(not_built("evidence")),
-        Command::Logs(_) => Ok(not_built("logs")),
         Command::Freeze(_) => Ok(not_built("freeze")),
         Command::Thaw(_) => Ok(not_built("thaw")),
-        Command::Drill(_) => Ok(not_built("drill")),
     }
 }
 
 fn not_built(what: &str) -> u8 {
     say::complain(format_args!(
-        "sealwatch: `{what}` is not built yet; this version signs pushes, verifies and explains"
+        "sealwatch: `{what}` is not built yet; this version signs pushes, verifies, explains and watches logs"
     ));
     USAGE
 }

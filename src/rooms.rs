@@ -2,6 +2,7 @@
 //! nowhere else; what is wrong is noted with its line.
 
 mod fit;
+pub(crate) mod monitor;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use monitor::{Monitor, MonitorConfig};
 use store::{Purged, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,7 +16,7 @@ use crate::admin::Admin;
 use crate::commands::CLEAN;
 use crate::config::Config;
 use crate::ended::OrUsage as _;
-use crate::{listen, rooms};
+use crate::{commands, listen, rooms};
 
 /// How long a stop waits for work that is under way.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -27,15 +28,27 @@ const FORGET_EVERY: Duration = Duration::from_secs(86_400);
 pub(crate) struct Roles {
     intake: bool,
     worker: bool,
+    monitor: Watching,
+}
+
+/// Whether the logs are read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Watching {
+    No,
+    /// Where the file has a [monitor], [[watch]] or [[alert]].
+    IfAsked,
+    Yes,
 }
 
 impl Roles {
     /// Everything in one process.
-    pub(crate) const ALL: Self = Self { intake: true, worker: true };
+    pub(crate) const ALL: Self = Self { intake: true, worker: true, monitor: Watching::IfAsked };
     /// Webhooks only.
-    pub(crate) const INTAKE: Self = Self { intake: true, worker: false };
+    pub(crate) const INTAKE: Self = Self { intake: true, worker: false, monitor: Watching::No };
     /// Signing only.
-    pub(crate) const WORKER: Self = Self { intake: false, worker: true };
+    pub(crate) const WORKER: Self = Self { intake: false, worker: true, monitor: Watching::No };
+    /// Reading logs only.
+    pub(crate) const MONITOR: Self = Self { intake: false, worker: false, monitor: Watching::Yes };
 }
 
 /// A running process: what it listens on, and how it is stopped.
@@ -79,6 +92,12 @@ pub(crate) async fn run(config: &Config, roles: Roles) -> anyhow::Result<u8> {
 pub(crate) async fn start(config: &Config, roles: Roles) -> anyhow::Result<Running> {
     let intake = if roles.intake { rooms::intake(config)? } else { WatcherConfig::default() };
     let work = if roles.worker { Some(rooms::worker(config, now_ms())?) } else { None };
+    let watching = match roles.monitor {
+        Watching::Yes => true,
+        Watching::IfAsked => rooms::monitor::is_wanted(config),
+        Watching::No => false,
+    };
+    let logs = if watching { Some(rooms::monitor::monitor(config)?) } else { None };
     let listeners = rooms::listeners(config)?;
     let hooks = if roles.intake { Some(bind("hooks", listeners.hooks).await?) } else { None };
     let metrics_listener = bind("metrics", listeners.metrics).await?;
@@ -88,6 +107,10 @@ pub(crate) async fn start(config: &Config, roles: Roles) -> anyhow::Result<Runni
     #[cfg(target_os = "linux")]
     exposition.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
     let metrics = Metrics::new(&exposition)?;
+    let monitor = match logs {
+        Some(room) => Some(ready(room, &store, &exposition).await?),
+        None => None,
+    };
     let admin = Admin::new(exposition, store.clone())?;
     let progress = Progress::new();
     let (stop, stopped) = watch::channel(false);
@@ -108,7 +131,12 @@ pub(crate) async fn start(config: &Config, roles: Roles) -> anyhow::Result<Runni
     if let Some(room) = work {
         let worker = Arc::new(Worker::new(room, store.clone(), events, metrics, progress.clone(), wake));
         tasks.push(tokio::spawn(worker.run(stopped.clone())));
-        tasks.push(tokio::spawn(forget(store.clone(), *config.file.store.keep_days.get_ref(), stopped)));
+    }
+    if roles.worker || monitor.is_some() {
+        tasks.push(tokio::spawn(forget(store.clone(), *config.file.store.keep_days.get_ref(), stopped.clone())));
+    }
+    if let Some(monitor) = monitor {
+        tasks.push(tokio::spawn(watch_logs(monitor, stopped)));
     }
     Ok(Running {
         hooks: hooks_address,
@@ -144,7 +172,31 @@ impl Running {
     }
 }
 
-/// Once a day forgets what has served its purpose: finished jobs, skips, dead letters; never the ledger.
+/// A monitor that may begin: nothing of its state is lost, and every log was trusted by an explicit act.
+async fn ready(
+    room: MonitorConfig,
+    store: &Arc<dyn Store>,
+    exposition: &prometheus::Registry,
+) -> anyhow::Result<Monitor> {
+    let monitor = Monitor::new(room.clone(), store.clone(), exposition)?;
+    if let Err(error) = monitor.check_state().await {
+        // It refuses by itself, and tells people first.
+        let (_stop, stopped) = watch::channel(false);
+        return Err(monitor.run(stopped).await.err().unwrap_or(error).into());
+    }
+    commands::logs::all_are_trusted(&room, store.as_ref()).await?;
+    Ok(monitor)
+}
+
+/// Reads the logs until stopped.
+async fn watch_logs(monitor: Monitor, stopped: watch::Receiver<bool>) {
+    if let Err(error) = monitor.run(stopped).await {
+        tracing::error!(%error, "the monitor ended: no log is read any more");
+    }
+}
+
+/// Once a day forgets what has served its purpose: finished jobs, skips, dead letters, alerts that were taken; never the
+/// ledger, never a finding.
 async fn forget(store: Arc<dyn Store>, keep_days: u32, mut stopped: watch::Receiver<bool>) {
     loop {
         let before = now_ms() - i64::from(keep_days) * 86_400_000;
@@ -154,6 +206,9 @@ async fn forget(store: Arc<dyn Store>, keep_days: u32, mut stopped: watch::Recei
                     jobs = purged.jobs,
                     skips = purged.skips,
                     dead_letters = purged.dead_letters,
+                    observations = purged.observations,
+                    alerts = purged.alerts,
+                    suspects = purged.suspects,
                     "forgot what is old"
                 );
             }
@@ -176,6 +231,13 @@ async fn bind(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
 /// The time, in Unix milliseconds.
 pub(crate) fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Who acts, for records: the user of this process and its machine.
+pub(crate) fn who() -> String {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".to_owned());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{user}@{}", host.trim())
 }
 
 /// Eight random bytes of the system.

@@ -1,6 +1,8 @@
 //! Trusted roots and signing configs, from files: what to verify against, and which log and timestamp authority to
 //! write to. Chosen once, when the process starts.
 
+pub(crate) mod material;
+
 use std::path::Path;
 use std::sync::Arc;
 

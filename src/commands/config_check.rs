@@ -2,6 +2,10 @@
 
 use std::path::Path;
 
+use monitor::watchlist::WatchMode;
+use monitor::{Coverage, MonitorConfig};
+use watcher::WatcherConfig;
+
 use super::{CLEAN, USAGE};
 use crate::config::Config;
 use crate::{rooms, run, say};
@@ -13,23 +17,39 @@ pub(crate) fn check(file: &Path, file_only: bool) -> anyhow::Result<u8> {
         say!("{} is well formed; what it names was not looked at", file.display());
         return Ok(CLEAN);
     }
-    // Both halves are checked, so that one run shows every mistake.
-    let intake = rooms::intake(&config);
-    let worker = rooms::worker(&config, run::now_ms());
-    let (intake, worker) = match (intake, worker) {
-        (Ok(intake), Ok(worker)) => (intake, worker),
-        (intake, worker) => {
+    // A file without a source or a rule is for a process that only watches logs.
+    let signs = !config.file.source.is_empty() || !config.file.rule.is_empty();
+    let watches = rooms::monitor::is_wanted(&config);
+    // Every part is checked, so that one run shows every mistake.
+    let intake = if signs || !watches { Some(rooms::intake(&config)) } else { None };
+    let worker = if signs || !watches { Some(rooms::worker(&config, run::now_ms())) } else { None };
+    let monitor = if watches { Some(rooms::monitor::monitor(&config)) } else { None };
+    let (intake, worker, monitor) = match (intake.transpose(), worker.transpose(), monitor.transpose()) {
+        (Ok(intake), Ok(worker), Ok(monitor)) => (intake, worker, monitor),
+        (intake, worker, monitor) => {
             let mut problems = config.problems();
-            for list in [intake.err(), worker.err()].into_iter().flatten() {
+            for list in [intake.err(), worker.err(), monitor.err()].into_iter().flatten() {
                 problems.merge(list);
             }
             say::complain(format_args!("{}", problems.to_string().trim_end()));
             return Ok(USAGE);
         }
     };
-    let listeners = rooms::listeners(&config)?;
     say!("{} is good.", file.display());
     say!("store: {}", without_password(config.file.store.url.get_ref()));
+    if let (Some(intake), Some(worker)) = (&intake, &worker) {
+        signing(&config, intake, worker)?;
+    }
+    match &monitor {
+        Some(monitor) => watching(monitor),
+        None => say!("no log is watched: add a [[watch]], or an empty [monitor] to check the logs that are written to"),
+    }
+    Ok(CLEAN)
+}
+
+/// What is signed, and with what.
+fn signing(config: &Config, intake: &WatcherConfig, worker: &WatcherConfig) -> anyhow::Result<()> {
+    let listeners = rooms::listeners(config)?;
     for (name, source) in &intake.sources {
         say!("source {name}: POST http://{}/hooks/{name} may speak for {}", listeners.hooks, source.registry);
     }
@@ -68,7 +88,42 @@ pub(crate) fn check(file: &Path, file_only: bool) -> anyhow::Result<u8> {
             );
         }
     }
-    Ok(CLEAN)
+    Ok(())
+}
+
+/// Which logs are read, for what, and who is told.
+fn watching(monitor: &MonitorConfig) {
+    for log in &monitor.material.logs {
+        say!(
+            "log {}: {}, read at {}, {}{}",
+            log.origin,
+            log.kind.as_str(),
+            log.read_url,
+            match log.coverage {
+                Coverage::Exhaustive => "every leaf",
+                Coverage::OwnEntries => "heads and our own entries only",
+            },
+            if log.closed { ", closed" } else { "" }
+        );
+    }
+    for rule in &monitor.watches {
+        let mode = match rule.mode {
+            WatchMode::Alert => "whoever else uses it is a finding",
+            WatchMode::Expect => "expected, no finding",
+            WatchMode::Observe => "collected only",
+        };
+        say!("watch {:?}: {mode}", rule.name);
+    }
+    if monitor.watches.is_empty() {
+        say!("watch: the keys of the ledger only");
+    }
+    for sink in &monitor.sinks {
+        say!("alert {:?}: from {} up", sink.name, sink.min_severity.as_str());
+    }
+    if monitor.sinks.is_empty() {
+        say!("alert: nobody is told; findings are in `sealwatch findings` and on /metrics");
+    }
+    say!("what was trusted is recorded in {}", monitor.trust_record.display());
 }
 
 fn without_password(url: &str) -> String {

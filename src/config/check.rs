@@ -43,20 +43,6 @@ fn not_built(file: &File, problems: &mut Problems) {
             problems.note(url.span(), "[queue] url is not a queue", "use url = \"store:\"");
         }
     }
-    if let Some(watch) = &file.watch {
-        problems.note(
-            watch.span(),
-            "[[watch]]: the monitor is not built yet",
-            "remove [[watch]]; this version signs, and watches no log",
-        );
-    }
-    if let Some(alert) = &file.alert {
-        problems.note(
-            alert.span(),
-            "[[alert]]: the monitor is not built yet",
-            "remove [[alert]]; alert on /metrics instead",
-        );
-    }
     if let Some(admin) = &file.server.admin {
         problems.note(
             admin.span(),
@@ -140,6 +126,7 @@ fn urls(file: &File, problems: &mut Problems) {
         for (key, value) in [("write_url", &log.write_url), ("read_url", &log.read_url)] {
             if let Some(value) = value
                 && !is_http(value.get_ref())
+                && !(key == "read_url" && value.get_ref().starts_with("file:///"))
             {
                 problems.note(
                     value.span(),

@@ -1,10 +1,14 @@
 //! The configuration file as it is written: one struct per table, every key that there is.
 
+mod monitor;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 use toml::Spanned;
+
+pub(crate) use monitor::{AlertTable, MonitorTable, WatchTable};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -29,8 +33,11 @@ pub(crate) struct File {
     pub(crate) sigstore: BTreeMap<String, Spanned<SigstoreTable>>,
     #[serde(default)]
     pub(crate) log: BTreeMap<String, Spanned<LogTable>>,
-    pub(crate) watch: Option<Spanned<toml::Value>>,
-    pub(crate) alert: Option<Spanned<toml::Value>>,
+    pub(crate) monitor: Option<Spanned<MonitorTable>>,
+    #[serde(default)]
+    pub(crate) watch: Vec<Spanned<WatchTable>>,
+    #[serde(default)]
+    pub(crate) alert: Vec<Spanned<AlertTable>>,
 }
 
 /// `[store]`: what is remembered, and where.
@@ -187,4 +194,14 @@ pub(crate) struct LogTable {
     pub(crate) write_url: Option<Spanned<String>>,
     pub(crate) read_url: Option<Spanned<String>>,
     pub(crate) public_key_file: Option<Spanned<PathBuf>>,
+    /// "rekor" (by default), "ct" or "static-ct".
+    pub(crate) kind: Option<Spanned<String>>,
+    /// "exhaustive" or "own_entries".
+    pub(crate) coverage: Option<Spanned<String>>,
+    pub(crate) witness_policy_file: Option<Spanned<PathBuf>>,
+    pub(crate) stale_after: Option<Spanned<String>>,
+    pub(crate) requests_per_second: Option<Spanned<u32>>,
+    /// Retired: read to its end, then it must not grow.
+    #[serde(default)]
+    pub(crate) closed: bool,
 }

@@ -105,7 +105,6 @@ fn a_source_without_a_secret_is_for_loopback_only() {
 fn what_is_not_built_says_so() {
     for (text, word) in [
         ("[queue]\nurl = \"amqp://localhost\"\n", "RabbitMQ"),
-        ("[[watch]]\nsubject = \"x\"\n", "monitor"),
         ("[identity.ci]\nkeyless = { token_file = \"t\" }\n", "keyless"),
         ("[identity.kms]\nkey = \"awskms:///alias/release\"\n", "awskms"),
     ] {

@@ -42,6 +42,7 @@ impl SandboxFiles {
             std::fs::write(dir.join(name), text).with_context(|| format!("{}", dir.join(name).display()))
         };
         put("release.key", &pair.private_pem)?;
+        put("release.pub", &pair.public_pem)?;
         put("release.password", "sandbox")?;
         put("hook.secret", &secret)?;
         put("trusted_root.json", &world.trusted_root_json())?;
@@ -128,6 +129,14 @@ signing_config = "{dir}/signing_config.json"
 version = 2
 write_url = "{write_url}"
 read_url = "{read_url}"
+
+[monitor]
+interval = "200ms"
+grace = "300ms"
+
+[[watch]]                        # what this key signs without the ledger knowing is a finding
+name = "release key"
+key_file = "{dir}/release.pub"
 "#
     )
 }

@@ -1,0 +1,138 @@
+//! `findings`: what the monitor saw, and taking note of it.
+
+use jiff::Timestamp;
+use store::{FindingFilter, FindingKind, FindingRow, FindingState, Severity};
+
+use super::{CLEAN, FAILED};
+use crate::cli::FindingsFilter;
+use crate::config::{Config, Problems};
+use crate::ended::Ended;
+use crate::{rooms, run, say};
+
+/// Lists findings, the newest first; fails where one is open, so that a script can ask.
+pub(crate) async fn list(config: &Config, filter: &FindingsFilter, json: bool) -> anyhow::Result<u8> {
+    let states = if filter.all {
+        vec![FindingState::Open, FindingState::Acknowledged, FindingState::Cleared]
+    } else {
+        vec![FindingState::Open]
+    };
+    let kind = match &filter.kind {
+        None => None,
+        Some(word) => Some(word.parse::<FindingKind>().map_err(|_| {
+            let all: Vec<&str> = FindingKind::ALL.iter().map(|kind| kind.as_str()).collect();
+            Ended::usage(format!("--kind {word}: there is no such finding; use one of {}", all.join(", ")))
+        })?),
+    };
+    let min_severity = match &filter.min_severity {
+        None => None,
+        Some(word) => Some(
+            word.parse::<Severity>()
+                .map_err(|_| Ended::usage(format!("--min-severity {word}: use info, warning or critical")))?,
+        ),
+    };
+    let filter = FindingFilter { states, kind, min_severity, log_origin: filter.origin.clone(), limit: filter.limit };
+    let rows = rooms::store_beside(config).await?.findings(&filter).await?;
+    if json {
+        let rows: Vec<_> = rows.iter().map(described).collect();
+        say!("{}", serde_json::Value::Array(rows));
+    } else if rows.is_empty() {
+        say!("no findings");
+    } else {
+        for row in &rows {
+            say!(
+                "{:>5}  {:8}  {:18}  {}  {}{}",
+                row.id,
+                row.severity.as_str(),
+                row.kind.as_str(),
+                when(row.first_seen_at),
+                row.title,
+                match row.state {
+                    FindingState::Open => "",
+                    FindingState::Acknowledged => " (acknowledged)",
+                    FindingState::Cleared => " (over)",
+                }
+            );
+        }
+    }
+    let open = rows.iter().any(|row| row.state == FindingState::Open && row.severity > Severity::Info);
+    Ok(if open { FAILED } else { CLEAN })
+}
+
+/// Shows one finding whole.
+pub(crate) async fn show(config: &Config, id: i64, json: bool) -> anyhow::Result<u8> {
+    let store = rooms::store_beside(config).await?;
+    let row = store.finding(id).await?.ok_or_else(|| unknown(id))?;
+    let evidence = store.evidence(id).await?.into_iter().filter(|piece| piece.evidence.is_some()).count();
+    if json {
+        say!("{}", described(&row));
+        return Ok(CLEAN);
+    }
+    say!("{} {}", row.severity.as_str(), row.kind.as_str());
+    say!("{}", row.title);
+    say!("");
+    say!("{}", row.detail);
+    say!("");
+    if let Some(log) = &row.log_origin {
+        say!("log          {log}");
+    }
+    say!("first seen   {}", when(row.first_seen_at));
+    say!("last seen    {}", when(row.last_seen_at));
+    say!("seen         {} time{}", row.occurrences, if row.occurrences == 1 { "" } else { "s" });
+    say!("state        {}", row.state.as_str());
+    if let (Some(until), Some(because)) = (row.acknowledged_until, &row.acknowledged_because) {
+        say!("acknowledged until {} because {because}", when(until));
+    }
+    say!("runbook      {}", monitor::finding::runbook(row.kind));
+    if evidence > 0 {
+        say!("evidence     {evidence} file{}: sealwatch evidence export {id}", if evidence == 1 { "" } else { "s" });
+    }
+    Ok(CLEAN)
+}
+
+/// Takes note of a finding.
+pub(crate) async fn acknowledge(config: &Config, id: i64, because: &str, for_: &str) -> anyhow::Result<u8> {
+    if because.trim().is_empty() {
+        return Err(Ended::usage("--because is empty: say why, for whoever reads it later"));
+    }
+    let mut problems = Problems::of(&config.path, "");
+    let length = toml::Spanned::new(0..0, for_.to_owned());
+    let Some(length) = rooms::monitor::duration("--for", &length, &mut problems) else {
+        return Err(Ended::usage(format!("--for {for_}: write it like \"12h\" or \"7d\"")));
+    };
+    let now = run::now_ms();
+    let until = now.saturating_add(i64::try_from(length.as_millis()).unwrap_or(i64::MAX));
+    let store = rooms::store_beside(config).await?;
+    if !store.acknowledge(id, until, because, &run::who(), now).await? {
+        return Err(unknown(id));
+    }
+    say!("finding {id} is acknowledged until {}", when(until));
+    Ok(CLEAN)
+}
+
+/// A finding that is not there.
+pub(super) fn unknown(id: i64) -> anyhow::Error {
+    Ended::usage(format!("there is no finding {id}; `sealwatch findings --all` lists them"))
+}
+
+fn when(ms: i64) -> String {
+    Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |t| format!("{t:.0}"))
+}
+
+fn described(row: &FindingRow) -> serde_json::Value {
+    serde_json::json!({
+        "id": row.id,
+        "kind": row.kind.as_str(),
+        "severity": row.severity.as_str(),
+        "fingerprint": row.fingerprint,
+        "log": row.log_origin,
+        "title": row.title,
+        "detail": row.detail,
+        "first_seen_at": row.first_seen_at,
+        "last_seen_at": row.last_seen_at,
+        "occurrences": row.occurrences,
+        "state": row.state.as_str(),
+        "acknowledged_until": row.acknowledged_until,
+        "acknowledged_because": row.acknowledged_because,
+        "acknowledged_by": row.acknowledged_by,
+    })
+}

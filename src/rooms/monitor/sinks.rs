@@ -1,0 +1,187 @@
+//! `[[alert]]`: from what a person writes to sinks. What may hold a token is read as a secret.
+
+use std::collections::BTreeMap;
+
+use monitor::SinkConfig;
+use monitor::config::SinkKind;
+use secrecy::SecretString;
+use store::Severity;
+use toml::Spanned;
+
+use crate::config::{AlertTable, Config, Problems, is_http, read_secret};
+
+/// Every sink of the file.
+pub(super) fn sinks(config: &Config, problems: &mut Problems) -> Vec<SinkConfig> {
+    let mut all: Vec<SinkConfig> = Vec::new();
+    for spanned in &config.file.alert {
+        let table = spanned.get_ref();
+        let name = table.name.as_ref().map_or_else(|| table.kind.get_ref().clone(), |name| name.get_ref().clone());
+        if all.iter().any(|sink| sink.name == name) {
+            problems.note(spanned.span(), format!("[[alert]] {name:?} is there twice"), "give each alert its own name");
+            continue;
+        }
+        let label = format!("[[alert]] {name:?}");
+        let min_severity = match table.min_severity.as_ref().map_or("warning", |s| s.get_ref().as_str()) {
+            "info" => Severity::Info,
+            "warning" => Severity::Warning,
+            "critical" => Severity::Critical,
+            other => {
+                problems.note(
+                    table.min_severity.as_ref().map_or(spanned.span(), Spanned::span),
+                    format!("{label} min_severity = {other:?}"),
+                    "use \"info\", \"warning\" or \"critical\"",
+                );
+                continue;
+            }
+        };
+        if let Some(kind) = kind(&label, spanned, problems) {
+            all.push(SinkConfig { name, min_severity, kind });
+        }
+    }
+    all
+}
+
+fn kind(label: &str, spanned: &Spanned<AlertTable>, problems: &mut Problems) -> Option<SinkKind> {
+    let table = spanned.get_ref();
+    match table.kind.get_ref().as_str() {
+        "alertmanager" => {
+            Some(SinkKind::Alertmanager { url: url(label, spanned, problems)?, ca_pem: ca(label, table, problems)? })
+        }
+        "webhook" => Some(SinkKind::Webhook {
+            url: url(label, spanned, problems)?,
+            secret: secret(label, spanned, "the receiver checks the HMAC with it", problems)?,
+            ca_pem: ca(label, table, problems)?,
+        }),
+        "slack" => Some(SinkKind::Slack { url: url(label, spanned, problems)? }),
+        "pagerduty" => {
+            let named = table.url.is_some() || table.url_file.is_some() || table.url_env.is_some();
+            let url = if named {
+                url(label, spanned, problems)?
+            } else {
+                SecretString::from("https://events.pagerduty.com/v2/enqueue")
+            };
+            Some(SinkKind::PagerDuty {
+                url,
+                routing_key: secret(label, spanned, "it is the routing key of the service", problems)?,
+            })
+        }
+        "mail" => mail(label, spanned, problems),
+        "command" => match &table.command {
+            Some(command) if !command.get_ref().is_empty() => {
+                Some(SinkKind::Command { argv: command.get_ref().clone(), env: BTreeMap::new() })
+            }
+            _ => {
+                problems.note(
+                    spanned.span(),
+                    format!("{label} has no command"),
+                    "add command = [\"/path/to/program\", \"argument\"]; it reads the alert as JSON",
+                );
+                None
+            }
+        },
+        other => {
+            problems.note(
+                table.kind.span(),
+                format!("{label} kind {other:?} is not known"),
+                "use alertmanager, webhook, slack, pagerduty, mail or command",
+            );
+            None
+        }
+    }
+}
+
+fn mail(label: &str, spanned: &Spanned<AlertTable>, problems: &mut Problems) -> Option<SinkKind> {
+    let table = spanned.get_ref();
+    let (Some(server), Some(from), Some(to)) = (&table.url, &table.from, &table.to) else {
+        problems.note(
+            spanned.span(),
+            format!("{label} needs url, from and to"),
+            "add url = \"smtps://mail.example.com\", from = \"…\", to = [\"…\"]",
+        );
+        return None;
+    };
+    let parsed = server.get_ref().parse().ok().filter(|url: &url::Url| {
+        matches!(url.scheme(), "smtp" | "smtps") && url.has_host() && url.password().is_none()
+    });
+    let Some(parsed) = parsed else {
+        problems.note(
+            server.span(),
+            format!("{label} url is not a mail server"),
+            "write it like \"smtps://mail.example.com:465\" or \"smtp://mail.example.com:587\"; the password is password_file",
+        );
+        return None;
+    };
+    let login = match &table.username {
+        Some(user) => {
+            let password = read_secret(
+                label,
+                ("password_file", "password_env"),
+                table.password_file.as_ref(),
+                table.password_env.as_ref(),
+                problems,
+            );
+            if password.is_none() && table.password_file.is_none() && table.password_env.is_none() {
+                problems.note(
+                    user.span(),
+                    format!("{label} has a username and no password"),
+                    "add password_file = \"…\"",
+                );
+            }
+            Some((user.get_ref().clone(), password?))
+        }
+        None => None,
+    };
+    Some(SinkKind::Mail {
+        url: parsed,
+        login,
+        from: from.get_ref().clone(),
+        to: to.get_ref().clone(),
+        plain: table.plain,
+        ca_pem: ca(label, table, problems)?,
+    })
+}
+
+/// A URL in the file, or in a file or variable where it holds a token.
+fn url(label: &str, spanned: &Spanned<AlertTable>, problems: &mut Problems) -> Option<SecretString> {
+    let table = spanned.get_ref();
+    let before = problems.is_empty();
+    let text = match &table.url {
+        Some(url) => Some(SecretString::from(url.get_ref().clone())),
+        None => read_secret(label, ("url_file", "url_env"), table.url_file.as_ref(), table.url_env.as_ref(), problems),
+    };
+    let good = text.filter(|text| is_http(secrecy::ExposeSecret::expose_secret(text)));
+    if good.is_none() && before && problems.is_empty() {
+        problems.note(
+            table.url.as_ref().map_or(spanned.span(), Spanned::span),
+            format!("{label} has no http or https URL"),
+            "add url = \"https://…\", or url_file where the URL is a secret",
+        );
+    }
+    good
+}
+
+fn secret(label: &str, spanned: &Spanned<AlertTable>, why: &str, problems: &mut Problems) -> Option<SecretString> {
+    let table = spanned.get_ref();
+    let named = table.secret_file.is_some() || table.secret_env.is_some();
+    if !named {
+        problems.note(spanned.span(), format!("{label} has no secret"), format!("add secret_file = \"…\": {why}"));
+        return None;
+    }
+    read_secret(label, ("secret_file", "secret_env"), table.secret_file.as_ref(), table.secret_env.as_ref(), problems)
+}
+
+/// The private CA: `Some(None)` where none is named, `None` where it cannot be read.
+fn ca(label: &str, table: &AlertTable, problems: &mut Problems) -> Option<Option<Vec<u8>>> {
+    let Some(path) = &table.ca_file else { return Some(None) };
+    match std::fs::read(path.get_ref()) {
+        Ok(pem) => Some(Some(pem)),
+        Err(error) => {
+            problems.note(
+                path.span(),
+                format!("{label} ca_file: {}: {error}", path.get_ref().display()),
+                "name a PEM file with the private CA",
+            );
+            None
+        }
+    }
+}
