@@ -197,7 +197,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { segment_leaves: 65_536, in_flight: 16, buffered_bytes: 16 << 20, partial_bytes_per_hour: 256 << 20 }
+        Self { segment_leaves: 65_536, in_flight: 32, buffered_bytes: 18 << 20, partial_bytes_per_hour: 256 << 20 }
     }
 }
 

@@ -2,16 +2,22 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tlog::{CompactRange, CompactRangeError, Hash};
+use tokio::time::Instant;
 
 use super::scan::{Matching, Scanned, Unparsable, Workers};
+use super::segment::segment_end;
 use crate::log::{Fresh, LogReader, ReadError};
 use crate::reconcile::Hit;
 use crate::task::Task;
 
 /// Memory that a batch is expected to take before any was seen.
 const FIRST_GUESS_BYTES: usize = 1 << 20;
+
+/// How long a segment is read before it is proved and committed: a slow log moves on too, and a broken line costs little.
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// What reading needs.
 pub(crate) struct Reading<'a> {
@@ -105,32 +111,63 @@ impl Segment {
     }
 }
 
+/// A batch on its way: its leaves, and the task that fetches and scans it.
 type Coming = (u64, u64, Task<Result<Option<Scanned>, ReadError>>);
 
-/// Reads the leaves from the end of `range` to `end`, of a tree of `size` leaves. Ends before `end` where what must be
-/// kept of them would take too much memory. Tells `progress` how far it got.
+/// Batches on their way, in order. They go on over the end of a segment, so that its commit does not keep the next one
+/// waiting. Dropping this ends them.
+pub(crate) struct Ahead {
+    coming: VecDeque<Coming>,
+    /// The first leaf that is not asked for.
+    next: u64,
+    /// Segments end at multiples of this, and so do batches.
+    segment_leaves: u64,
+}
+
+impl Ahead {
+    /// Nothing is on its way yet; what is asked for first is the leaf at `start`.
+    pub(crate) fn new(start: u64, segment_leaves: u64) -> Self {
+        Self { coming: VecDeque::new(), next: start, segment_leaves }
+    }
+
+    /// Asks for more, up to `readable`, as far as there is room.
+    fn fill(&mut self, reading: &Reading<'_>, at_once: usize, readable: u64, size: u64) {
+        while self.next < readable && self.coming.len() < at_once {
+            let segment = segment_end(self.next, readable, self.segment_leaves);
+            let stop = reading.reader.batch_end(self.next, size).min(segment).max(self.next + 1);
+            self.coming.push_back((self.next, stop, fetch(reading, self.next, stop, size)));
+            self.next = stop;
+        }
+    }
+}
+
+/// Reads the leaves from the end of `range` to `end`, of a tree of `size` leaves, of which `readable` may be read ahead.
+/// Ends before `end` where what must be kept of them would take too much memory, where it takes long, and where what
+/// comes next cannot be read: the next segment then begins with that. Tells `progress` how far it got.
 pub(crate) async fn read_segment(
     reading: &Reading<'_>,
+    ahead: &mut Ahead,
     batch_bytes: &mut BatchBytes,
     range: &CompactRange,
-    end: u64,
-    size: u64,
+    (end, readable, size): (u64, u64, u64),
     progress: impl Fn(u64),
 ) -> Result<Segment, SegmentError> {
     let mut segment = Segment::onto(range.clone());
-    let mut next = range.size();
-    // Dropping this ends what is on its way.
-    let mut coming: VecDeque<Coming> = VecDeque::new();
-    loop {
-        while next < end && coming.len() < batch_bytes.at_once(reading) {
-            let stop = reading.reader.batch_end(next, size).min(end).max(next + 1);
-            coming.push_back((next, stop, fetch(reading, next, stop, size)));
-            next = stop;
-        }
-        let Some((start, stop, mut task)) = coming.pop_front() else { return Ok(segment) };
+    let began = Instant::now();
+    while segment.range.size() < end {
+        ahead.fill(reading, batch_bytes.at_once(reading), readable, size);
+        let at = segment.range.size();
+        let Some((start, stop, mut task)) = ahead.coming.pop_front().filter(|(start, ..)| *start == at) else {
+            return Err(SegmentError::Defect { start: at, end, problem: "other leaves are on their way".to_owned() });
+        };
         let defect = |problem: &str| SegmentError::Defect { start, end: stop, problem: problem.to_owned() };
         let scanned = match task.ended().await {
             Some(Ok(Some(scanned))) => scanned,
+            Some(Err(_)) if at > range.size() => {
+                // Asked for again, with all behind it.
+                *ahead = Ahead::new(at, ahead.segment_leaves);
+                return Ok(segment);
+            }
             Some(Err(error)) => return Err(SegmentError::Read { start, end: stop, error }),
             Some(Ok(None)) | None => return Err(defect("the worker ended without a result")),
         };
@@ -140,10 +177,13 @@ pub(crate) async fn read_segment(
         batch_bytes.saw(scanned.bytes);
         segment.take(scanned).map_err(|error| defect(&error.to_string()))?;
         progress(segment.range.size());
-        if segment.held_bytes > reading.buffered_bytes {
+        if segment.held_bytes > reading.buffered_bytes || began.elapsed() > LONGEST {
             return Ok(segment);
         }
     }
+    // While this one is verified and written.
+    ahead.fill(reading, batch_bytes.at_once(reading), readable, size);
+    Ok(segment)
 }
 
 fn fetch(reading: &Reading<'_>, start: u64, end: u64, size: u64) -> Task<Result<Option<Scanned>, ReadError>> {

@@ -10,7 +10,7 @@ use super::doubt::{Doubt, Patience};
 use super::head::TreeHead;
 use super::lease::Held;
 use super::position::Position;
-use super::read::{Reading, Segment, SegmentError, read_segment};
+use super::read::{Ahead, Reading, Segment, SegmentError, read_segment};
 use super::scan::{Matching, Unparsable};
 use super::segment::{Due, due, is_committed, segment_end};
 use super::{FollowError, Follower, Round, now_ms};
@@ -39,6 +39,7 @@ impl Follower {
             return Ok(Round::CaughtUp);
         }
         let matching = self.shared.matchings.current().await?;
+        let mut ahead = Ahead::new(position.verified.size(), self.shared.limits.segment_leaves);
         loop {
             let readable = self.reader.readable_end(head.size()).min(head.size());
             let end = segment_end(position.verified.size(), readable, self.shared.limits.segment_leaves);
@@ -46,7 +47,7 @@ impl Follower {
                 self.keep_head(held, position).await?;
                 return Ok(if end == head.size() { Round::CaughtUp } else { Round::Later });
             }
-            if let Some(round) = self.segment(held, position, &head, end, &matching).await? {
+            if let Some(round) = self.segment(held, position, &head, (end, readable), &mut ahead, &matching).await? {
                 self.keep_head(held, position).await?;
                 return Ok(round);
             }
@@ -63,7 +64,8 @@ impl Follower {
         held: &Held,
         position: &mut Position,
         head: &Checkpoint,
-        end: u64,
+        (end, readable): (u64, u64),
+        ahead: &mut Ahead,
         matching: &Arc<Matching>,
     ) -> Result<Option<Round>, FollowError> {
         let at = now_ms();
@@ -81,7 +83,8 @@ impl Follower {
             held.read(size);
             status.write(|status| status.read_size = status.read_size.max(size));
         };
-        let read = read_segment(&reading, &mut self.batch_bytes, &position.verified, end, head.size(), progress).await;
+        let sizes = (end, readable, head.size());
+        let read = read_segment(&reading, ahead, &mut self.batch_bytes, &position.verified, sizes, progress).await;
         let segment = match read {
             Ok(segment) => segment,
             Err(SegmentError::Read { start, end, error }) if error.is_missing() || error.is_wrong() => {

@@ -7,7 +7,7 @@ use bundle::certificate::oid_der;
 use super::found::{Matched, MatcherId, NearMissKind};
 use super::near_miss::{NearMisses, kind_of_extension};
 use super::pattern::{Literal, Matcher};
-use super::prefixes::Prefixes;
+use super::prefixes::DottedPrefixes;
 use super::rule::{IdentityRule, Pattern, WatchError, WatchKind, WatchMode, WatchRule};
 
 /// Which rules want this value.
@@ -18,8 +18,8 @@ type RulesByValue = HashMap<Box<str>, Vec<u32>>;
 pub(super) struct Identities {
     rules: Vec<Rule>,
     exact: RulesByValue,
-    begins: Prefixes<u32>,
-    ends: Prefixes<u32>,
+    begins: DottedPrefixes<u32>,
+    ends: DottedPrefixes<u32>,
     /// Rules without a subject, by an extension's exact value.
     extensions: Vec<(Vec<u8>, RulesByValue)>,
     /// Rules about nothing exact but the issuer.
@@ -72,8 +72,8 @@ impl Identities {
         let mut all = Identities {
             rules: Vec::new(),
             exact: HashMap::new(),
-            begins: Prefixes::new(),
-            ends: Prefixes::backwards(),
+            begins: DottedPrefixes::new(),
+            ends: DottedPrefixes::backwards(),
             extensions: Vec::new(),
             issuers: HashMap::new(),
             rest: Vec::new(),
@@ -100,8 +100,8 @@ impl Identities {
         if let Some(subject) = &identity.subject {
             match Literal::of(subject) {
                 Literal::Exact(text) => self.exact.entry(text.into()).or_default().push(place),
-                Literal::Prefix(text) => self.begins.add(&text, place),
-                Literal::Suffix(text) => self.ends.add(&text, place),
+                Literal::Prefix(text, any) => self.begins.add(&text, any, place),
+                Literal::Suffix(text, any) => self.ends.add(&text, any, place),
             }
             return;
         }
@@ -184,8 +184,8 @@ impl Identities {
             }
         };
         self.exact.get(named.subject).into_iter().flatten().for_each(&mut visit);
-        self.begins.each(named.subject).for_each(&mut visit);
-        self.ends.each(named.subject).for_each(&mut visit);
+        self.begins.for_each(named.subject, &mut visit);
+        self.ends.for_each(named.subject, &mut visit);
         for (oid, values) in &self.extensions {
             if let Some(value) = named.certificate.extension_der(oid) {
                 values.get(&*value).into_iter().flatten().for_each(&mut visit);

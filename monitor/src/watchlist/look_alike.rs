@@ -27,7 +27,7 @@ impl LookAlikes {
     }
 
     pub(super) fn add(&mut self, rule: u32, subject: &Literal) {
-        let (Literal::Exact(text) | Literal::Prefix(text) | Literal::Suffix(text)) = subject;
+        let (Literal::Exact(text) | Literal::Prefix(text, _) | Literal::Suffix(text, _)) = subject;
         let ours = |text: &str| Ours { rule, text: text.into() };
         if let Literal::Exact(text) = subject {
             let skeleton = skeleton::of(text);
@@ -39,7 +39,7 @@ impl LookAlikes {
                 self.begins.add(&skeleton::of(begin), ours(begin));
             }
         } else if let Some(domain) = text.rfind('@').and_then(|at| text.get(at..)).filter(|domain| domain.len() > 1)
-            && !matches!(subject, Literal::Prefix(_))
+            && !matches!(subject, Literal::Prefix(..))
         {
             let skeleton = skeleton::of(domain);
             self.ends.add(skeleton::whole(&skeleton), ours(domain));
@@ -59,8 +59,8 @@ impl LookAlikes {
 
     /// The place of a concerned rule whose owner, repository or domain this name only looks like having.
     pub(super) fn part(&self, name: &str, skeleton: &str, concerned: &impl Fn(u32) -> bool) -> Option<u32> {
-        let mut begins = self.begins.each(skeleton).filter(|ours| concerned(ours.rule));
-        let mut ends = self.ends.each(skeleton::whole(skeleton)).filter(|ours| concerned(ours.rule));
+        let mut begins = self.begins.each(skeleton.as_bytes()).filter(|ours| concerned(ours.rule));
+        let mut ends = self.ends.each(skeleton::whole(skeleton).as_bytes()).filter(|ours| concerned(ours.rule));
         begins
             .find(|ours| !name.starts_with(&*ours.text))
             .or_else(|| ends.find(|ours| !name.ends_with(&*ours.text)))

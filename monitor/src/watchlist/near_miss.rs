@@ -66,7 +66,7 @@ impl NearMisses {
             self.look_alikes.add(place, subject);
         }
         let begin = match &subject {
-            Some(Literal::Exact(text) | Literal::Prefix(text)) => Some(text.as_str()),
+            Some(Literal::Exact(text) | Literal::Prefix(text, _)) => Some(text.as_str()),
             _ => None,
         };
         let repository = exactly(REPOSITORY_OID).or(begin.and_then(workflow::repository));

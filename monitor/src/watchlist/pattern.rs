@@ -12,12 +12,13 @@ pub(super) enum Matcher {
     Regex(Regex),
 }
 
-/// What every text that a pattern matches is, begins with or ends with.
+/// What every text that a pattern matches is, begins with or ends with. The places, counted from that edge, are of dots
+/// that stand for any byte: who writes an expression often means a dot by them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Literal {
     Exact(String),
-    Prefix(String),
-    Suffix(String),
+    Prefix(String, Vec<usize>),
+    Suffix(String, Vec<usize>),
 }
 
 impl Matcher {
@@ -75,15 +76,21 @@ impl Literal {
         match pattern {
             Pattern::Exact(text) => Literal::Exact(text.clone()),
             Pattern::Glob(text) => match (text.split_once('*'), text.rsplit_once('*')) {
-                (Some((prefix, _)), Some((_, suffix))) => Literal::longer(prefix.to_owned(), suffix.to_owned()),
+                (Some((prefix, _)), Some((_, suffix))) => {
+                    Literal::longer((prefix.to_owned(), Vec::new()), (suffix.to_owned(), Vec::new()))
+                }
                 _ => Literal::Exact(text.clone()),
             },
             Pattern::Regex(text) => Literal::longer(regex_prefix(text), regex_suffix(text)),
         }
     }
 
-    fn longer(prefix: String, suffix: String) -> Literal {
-        if suffix.len() > prefix.len() { Literal::Suffix(suffix) } else { Literal::Prefix(prefix) }
+    fn longer(prefix: (String, Vec<usize>), suffix: (String, Vec<usize>)) -> Literal {
+        if suffix.0.len() > prefix.0.len() {
+            Literal::Suffix(suffix.0, suffix.1)
+        } else {
+            Literal::Prefix(prefix.0, prefix.1)
+        }
     }
 }
 
@@ -130,15 +137,15 @@ fn anchored(text: &str) -> String {
 
 /// Flags change what letters mean; expressions with any are taken as a whole.
 fn has_flags(text: &str) -> bool {
-    text.contains("(?")
+    text.replace("(?:", "(").contains("(?")
 }
 
 /// The characters that an anchored expression begins with: letters and signs without a meaning of their own, bare or
-/// escaped. The one before a repetition is not certain to be there.
-fn regex_prefix(text: &str) -> String {
-    let mut literal = String::new();
+/// escaped, and dots. The one before a repetition is not certain to be there.
+fn regex_prefix(text: &str) -> (String, Vec<usize>) {
+    let (mut literal, mut any) = (String::new(), Vec::new());
     if has_flags(text) {
-        return literal;
+        return (literal, any);
     }
     let mut rest = text.strip_prefix('^').unwrap_or_default().chars();
     while let Some(c) = rest.next() {
@@ -149,20 +156,26 @@ fn regex_prefix(text: &str) -> String {
             },
             '*' | '?' | '{' => {
                 literal.pop();
+                any.retain(|at| *at < literal.len());
                 break;
+            }
+            '.' => {
+                any.push(literal.len());
+                literal.push('.');
             }
             _ if is_plain(c) => literal.push(c),
             _ => break,
         }
     }
-    literal
+    (literal, any)
 }
 
 /// The characters that an anchored expression ends with.
-fn regex_suffix(text: &str) -> String {
-    let mut literal = Vec::new();
+fn regex_suffix(text: &str) -> (String, Vec<usize>) {
+    let (mut literal, mut any) = (Vec::new(), Vec::new());
+    let nothing = || (String::new(), Vec::new());
     if has_flags(text) {
-        return String::new();
+        return nothing();
     }
     let body: Vec<char> = text.strip_suffix('$').unwrap_or_default().chars().collect();
     let mut end = body.len();
@@ -175,16 +188,21 @@ fn regex_suffix(text: &str) -> String {
                 literal.push(sign);
                 end = at.saturating_sub(1);
             }
+            (false, '.') => {
+                any.push(literal.len());
+                literal.push('.');
+                end = at;
+            }
             (false, c) if is_plain(c) => {
                 literal.push(c);
                 end = at;
             }
             // `\x41`: the digits are no text of their own.
-            (true, c) if c.is_ascii_alphabetic() && c != 'b' => return String::new(),
+            (true, c) if c.is_ascii_alphabetic() && c != 'b' => return nothing(),
             _ => break,
         }
     }
-    literal.iter().rev().collect()
+    (literal.iter().rev().collect(), any)
 }
 
 /// Stands for itself behind a backslash. `\<` and `\>` are edges of words.

@@ -62,8 +62,7 @@ impl<T> Prefixes<T> {
     ///
     /// An entry that the text begins with sorts before the text, and all that lie between begin with it: so it is the
     /// last entry that is not greater, or one of those above that.
-    pub(super) fn each<'t>(&'t self, text: &str) -> impl Iterator<Item = &'t T> {
-        let text = text.as_bytes();
+    pub(super) fn each<'t>(&'t self, text: &[u8]) -> impl Iterator<Item = &'t T> {
         let after = self.entries.partition_point(|entry| self.compare(&entry.text, text) != Ordering::Greater);
         let mut at = after.checked_sub(1);
         while let Some(entry) = at.and_then(|at| self.entries.get(at)) {
@@ -86,6 +85,58 @@ impl<T> Prefixes<T> {
             text.len() >= entry.len() && entry.iter().eq(text.iter().rev().take(entry.len()))
         } else {
             text.starts_with(entry)
+        }
+    }
+}
+
+/// Like [`Prefixes`], with texts in which dots at some places stand for any byte.
+#[derive(Clone, Debug)]
+pub(super) struct DottedPrefixes<T> {
+    backwards: bool,
+    /// By those places: rules are written alike, so that there are few.
+    groups: Vec<(Vec<usize>, Prefixes<T>)>,
+}
+
+impl<T> DottedPrefixes<T> {
+    pub(super) fn new() -> DottedPrefixes<T> {
+        DottedPrefixes { backwards: false, groups: Vec::new() }
+    }
+
+    pub(super) fn backwards() -> DottedPrefixes<T> {
+        DottedPrefixes { backwards: true, groups: Vec::new() }
+    }
+
+    /// Adds one; the places are counted from where the search begins.
+    pub(super) fn add(&mut self, text: &str, any: Vec<usize>, of: T) {
+        let at = self.groups.iter().position(|(places, _)| *places == any).unwrap_or_else(|| {
+            let prefixes = if self.backwards { Prefixes::backwards() } else { Prefixes::new() };
+            self.groups.push((any, prefixes));
+            self.groups.len() - 1
+        });
+        if let Some((_, prefixes)) = self.groups.get_mut(at) {
+            prefixes.add(text, of);
+        }
+    }
+
+    pub(super) fn finish(&mut self) {
+        self.groups.iter_mut().for_each(|(_, prefixes)| prefixes.finish());
+    }
+
+    pub(super) fn for_each<'t>(&'t self, text: &str, mut each: impl FnMut(&'t T)) {
+        for (places, prefixes) in &self.groups {
+            if places.is_empty() {
+                prefixes.each(text.as_bytes()).for_each(&mut each);
+                continue;
+            }
+            let mut dotted = text.as_bytes().to_vec();
+            let length = dotted.len();
+            for place in places {
+                let at = if self.backwards { length.checked_sub(place + 1) } else { Some(*place) };
+                if let Some(byte) = at.and_then(|at| dotted.get_mut(at)) {
+                    *byte = b'.';
+                }
+            }
+            prefixes.each(&dotted).for_each(&mut each);
         }
     }
 }

@@ -87,8 +87,8 @@ fn words(watchlist: &Watchlist, found: &Match) -> String {
 fn the_edge_of_a_word_is_no_letter_of_a_name() {
     use super::pattern::{Literal, Matcher};
     for (text, name, literal) in [
-        (r"^\<acme$", "acme", Literal::Suffix("acme".to_owned())),
-        (r"^acme\>$", "acme", Literal::Prefix("acme".to_owned())),
+        (r"^\<acme$", "acme", Literal::Suffix("acme".to_owned(), Vec::new())),
+        (r"^acme\>$", "acme", Literal::Prefix("acme".to_owned(), Vec::new())),
     ] {
         let pattern = Pattern::Regex(text.to_owned());
         assert!(Matcher::compile("rule", "subject", &pattern).unwrap().is_match(name), "{text}");

@@ -1,6 +1,6 @@
 //! Patterns, the literals by which they are found, and the search for prefixes.
 use super::super::pattern::{Literal, Matcher};
-use super::super::prefixes::Prefixes;
+use super::super::prefixes::{DottedPrefixes, Prefixes};
 use super::*;
 use proptest::prelude::*;
 
@@ -69,8 +69,9 @@ fn an_expression_matches_from_the_first_byte_to_the_last_whatever_its_flags() {
 
 #[test]
 fn the_literal_of_a_pattern_is_what_all_its_texts_have() {
-    let prefix = |text: &str| Literal::Prefix(text.to_owned());
-    let suffix = |text: &str| Literal::Suffix(text.to_owned());
+    let prefix = |text: &str| Literal::Prefix(text.to_owned(), Vec::new());
+    let suffix = |text: &str| Literal::Suffix(text.to_owned(), Vec::new());
+    let dotted = |text: &str, at: usize| Literal::Prefix(text.to_owned(), vec![at]);
     for (pattern, expected) in [
         (glob("https://a/*"), prefix("https://a/")),
         (glob("*@a.example"), suffix("@a.example")),
@@ -78,6 +79,9 @@ fn the_literal_of_a_pattern_is_what_all_its_texts_have() {
         (glob("plain"), Literal::Exact("plain".to_owned())),
         (regex(r"^https://a\.b/[a-z]+$"), prefix("https://a.b/")),
         (regex(r"^[^@]+@a\.example$"), suffix("@a.example")),
+        (regex("^https://a.b/(?:c|d)$"), dotted("https://a.b/", 9)),
+        (regex("^[^@]+@a.example$"), Literal::Suffix("@a.example".to_owned(), vec![7])),
+        (regex("^a..*$"), dotted("a.", 1)),
         (regex("^ab*c+$"), prefix("a")),
         (regex("^abc?$"), prefix("ab")),
         (regex("^ab{0}$"), prefix("a")),
@@ -109,16 +113,23 @@ proptest! {
 
     #[test]
     fn what_a_pattern_matches_has_its_literal(
-        pattern in r"\^(a|b|\.|\\\.|\\\\|/|[ab]\*|[ab]\?|[ab]\+|\[ab\]|\(a\|b\)|[ab]\{0,2\}|\\d|\\x61|\\w){0,6}\$",
+        pattern in r"\^(a|b|\.|\(\?:a\)|\\\.|\\\\|/|[ab]\*|[ab]\?|[ab]\+|\[ab\]|\(a\|b\)|[ab]\{0,2\}|\\d|\\x61|\\w){0,6}\$",
         text in r"[ab./\\0-9]{0,8}",
     ) {
         let pattern = Pattern::Regex(pattern);
         if Matcher::compile("rule", "subject", &pattern).unwrap().is_match(&text) {
+            let mut index = [DottedPrefixes::new(), DottedPrefixes::backwards()];
             match Literal::of(&pattern) {
-                Literal::Exact(literal) => prop_assert_eq!(text, literal),
-                Literal::Prefix(literal) => prop_assert!(text.starts_with(&literal), "{:?} {}", pattern, literal),
-                Literal::Suffix(literal) => prop_assert!(text.ends_with(&literal), "{:?} {}", pattern, literal),
+                Literal::Exact(literal) => prop_assert_eq!(&text, &literal),
+                Literal::Prefix(literal, any) => index[0].add(&literal, any, ()),
+                Literal::Suffix(literal, any) => index[1].add(&literal, any, ()),
             }
+            let mut found = 0;
+            for index in &mut index {
+                index.finish();
+                index.for_each(&text, |()| found += 1);
+            }
+            prop_assert_eq!(found, 1, "{:?} {:?}", pattern, Literal::of(&pattern));
         }
     }
 
@@ -139,8 +150,8 @@ proptest! {
             found.sort();
             found
         };
-        prop_assert_eq!(sorted(begins.each(&text).collect()), which(&|entry| text.starts_with(entry)));
-        prop_assert_eq!(sorted(ends.each(&text).collect()), which(&|entry| text.ends_with(entry)));
+        prop_assert_eq!(sorted(begins.each(text.as_bytes()).collect()), which(&|entry| text.starts_with(entry)));
+        prop_assert_eq!(sorted(ends.each(text.as_bytes()).collect()), which(&|entry| text.ends_with(entry)));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 use super::der::{self, Element, Reader};
 use super::extension::Extensions;
 use super::{CertificateError, extension};
+use core::net::{Ipv4Addr, Ipv6Addr};
 use std::borrow::Cow;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// DER content of 2.5.29.17.
 pub(super) const SUBJECT_ALT_NAME: [u8; 3] = [0x55, 0x1d, 0x11];

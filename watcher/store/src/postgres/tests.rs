@@ -227,6 +227,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date_with_the_keys_tha
             let id = crate::testing::signed_row(&*database.store(), 1).await;
             let back = "DROP SCHEMA monitor CASCADE; DROP TABLE certificate_keys, observations;
                 DROP INDEX signatures_signed_digest, signatures_signature, log_entries_recorded;
+                DROP TRIGGER signatures_are_recorded_once ON signatures; DROP FUNCTION refuse_another_signature;
                 ALTER TABLE identities DROP COLUMN public_key_spki; DELETE FROM _sqlx_migrations WHERE version = 2";
             by_hand(&database.postgres_options(), back).await.unwrap();
             let store = database.open_again().await.unwrap();
