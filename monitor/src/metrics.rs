@@ -9,6 +9,7 @@ use crate::alert::SinkCount;
 use crate::config::Coverage;
 use crate::follow::LogStatus;
 use crate::log::PaceReading;
+use crate::reconcile::Reason;
 
 /// The counters and gauges of the monitor.
 #[derive(Clone, Debug)]
@@ -289,6 +290,10 @@ impl Metrics {
         self.suspects.set(signed(suspects));
         for (state, count) in own_entries {
             self.own_entries.with_label_values(&[state]).set(signed(*count));
+        }
+        // What was never counted is zero, and there: a rule may ask for it.
+        for reason in Reason::ALL {
+            self.leaves_counted.with_label_values(&[reason.as_str()]);
         }
         for (reason, count) in counted {
             self.leaves_counted.with_label_values(&[reason]).set(signed(*count));

@@ -20,6 +20,17 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: [Reason; 7] = [
+        Reason::Ours,
+        Reason::Derived,
+        Reason::Expected,
+        Reason::Observed,
+        Reason::DoesNotVerify,
+        Reason::UntrustedChain,
+        Reason::ThirdParty,
+    ];
+
     /// The label.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -86,7 +86,7 @@ fn the_literal_of_a_pattern_is_what_all_its_texts_have() {
         (regex("^abc?$"), prefix("ab")),
         (regex("^ab{0}$"), prefix("a")),
         (regex("^ab+$"), prefix("ab")),
-        (regex(r"^.\x41BC$"), prefix("")),
+        (regex(r"^.\x41BC$"), dotted(".", 0)),
         (regex(r"^.*\dabc$"), prefix("")),
         (regex("^(?i)abc$"), prefix("")),
         (regex(r"^.+\\abc$"), suffix("\\abc")),
