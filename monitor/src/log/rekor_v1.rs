@@ -1,7 +1,6 @@
 //! Rekor v1: a REST API over all shards of a server. Each shard is a tree of its own, and is read as one here.
 
 mod entries;
-mod older;
 mod shards;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -232,7 +231,7 @@ impl LogReader for RekorV1 {
             return Ok(hashes);
         }
         let consistency = self.consistency(size, served.tree_size, fresh).await?;
-        older::inclusion(index, size, served.tree_size, &hashes, &consistency)
+        tlog::older_inclusion_proof(index, size, served.tree_size, &hashes, &consistency)
             .ok_or_else(|| self.malformed(&what, "a proof that lacks hashes or has too many", Bytes::new()))
     }
 

@@ -83,6 +83,6 @@ pub(crate) fn join(hashes: &[Hash]) -> Option<Hash> {
 }
 
 /// RFC 6962: "k be the largest power of two smaller than n", for n > 1.
-fn split(leaves: u64) -> u64 {
+pub(crate) fn split(leaves: u64) -> u64 {
     1 << (leaves - 1).ilog2()
 }

@@ -7,11 +7,19 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use tlog::{Hash, node_hash};
+use crate::hash::{Hash, node_hash};
+use crate::subtree::{consistency_ranges, inclusion_ranges, split};
 
-/// The proof of the leaf at `index` in the tree of `old` leaves. `None` where the proofs have not the hashes that they
-/// should. Nothing is verified: a wrong hash makes a proof that leads elsewhere.
-pub(super) fn inclusion(index: u64, old: u64, new: u64, inclusion: &[Hash], consistency: &[Hash]) -> Option<Vec<Hash>> {
+/// The inclusion proof of the leaf at `index` in the tree of `old` leaves, from its proof in the tree of `new` leaves and
+/// the consistency proof of the two: for a log that proves its newest tree only. `None` where the proofs have not the
+/// hashes that they should. Nothing is verified: a wrong hash makes a proof that leads elsewhere.
+pub fn older_inclusion_proof(
+    index: u64,
+    old: u64,
+    new: u64,
+    inclusion: &[Hash],
+    consistency: &[Hash],
+) -> Option<Vec<Hash>> {
     if index >= old || old >= new {
         return None;
     }
@@ -39,54 +47,10 @@ fn root(range: Range<u64>, known: &HashMap<Range<u64>, Hash>) -> Option<Hash> {
     Some(node_hash(left, &root(middle..range.end, known)?))
 }
 
-/// RFC 6962 2.1.1: the ranges of a leaf's path, lowest first.
-fn inclusion_ranges(index: u64, size: u64) -> Vec<Range<u64>> {
-    let mut ranges = Vec::new();
-    let (mut start, mut end) = (0, size);
-    while end - start > 1 {
-        let middle = start + split(end - start);
-        if index < middle {
-            ranges.push(middle..end);
-            end = middle;
-        } else {
-            ranges.push(start..middle);
-            start = middle;
-        }
-    }
-    ranges.reverse();
-    ranges
-}
-
-/// RFC 6962 2.1.2: the ranges of a consistency proof, lowest first, for `0 < old < size`.
-fn consistency_ranges(old: u64, size: u64) -> Vec<Range<u64>> {
-    let mut ranges = Vec::new();
-    let (mut start, mut end) = (0, size);
-    while end != old {
-        let middle = start + split(end - start);
-        if old <= middle {
-            ranges.push(middle..end);
-            end = middle;
-        } else {
-            ranges.push(start..middle);
-            start = middle;
-        }
-    }
-    if start != 0 {
-        ranges.push(start..end);
-    }
-    ranges.reverse();
-    ranges
-}
-
-/// The largest power of two below `length`, which is two or more.
-fn split(length: u64) -> u64 {
-    1 << (length - 1).ilog2()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tlog::{leaf_hash, tree};
+    use crate::{leaf_hash, tree};
 
     #[test]
     fn every_older_proof_follows_from_every_newer_one() {
@@ -97,7 +61,11 @@ mod tests {
                 for index in 0..old {
                     let newer = tree::inclusion_proof(&leaves, index, new).expect("in range").hashes;
                     let wanted = tree::inclusion_proof(&leaves, index, old).expect("in range").hashes;
-                    assert_eq!(inclusion(index, old, new, &newer, &consistency), Some(wanted), "{index} {old} {new}");
+                    assert_eq!(
+                        older_inclusion_proof(index, old, new, &newer, &consistency),
+                        Some(wanted),
+                        "{index} {old} {new}"
+                    );
                 }
             }
         }
@@ -108,11 +76,11 @@ mod tests {
         let leaves: Vec<Hash> = (0u64..20).map(|nth| leaf_hash(&nth.to_be_bytes())).collect();
         let consistency = tree::consistency_proof(&leaves, 13, 20).expect("in range");
         let newer = tree::inclusion_proof(&leaves, 12, 20).expect("in range").hashes;
-        assert!(inclusion(12, 13, 20, &newer, &consistency).is_some());
-        assert_eq!(inclusion(12, 13, 20, &newer[1..], &consistency), None);
-        assert_eq!(inclusion(12, 13, 20, &newer, &consistency[1..]), None);
-        assert_eq!(inclusion(13, 13, 20, &newer, &consistency), None);
-        assert_eq!(inclusion(12, 20, 20, &newer, &consistency), None);
-        assert_eq!(inclusion(1 << 62, 1 << 63, u64::MAX, &[], &[]), None);
+        assert!(older_inclusion_proof(12, 13, 20, &newer, &consistency).is_some());
+        assert_eq!(older_inclusion_proof(12, 13, 20, &newer[1..], &consistency), None);
+        assert_eq!(older_inclusion_proof(12, 13, 20, &newer, &consistency[1..]), None);
+        assert_eq!(older_inclusion_proof(13, 13, 20, &newer, &consistency), None);
+        assert_eq!(older_inclusion_proof(12, 20, 20, &newer, &consistency), None);
+        assert_eq!(older_inclusion_proof(1 << 62, 1 << 63, u64::MAX, &[], &[]), None);
     }
 }
