@@ -84,6 +84,25 @@ impl LogSpec {
     }
 }
 
+impl LogSpec {
+    /// A log that is read whole, and of which nothing more is known than where it is and with what it signs.
+    pub fn new(origin: &str, kind: LogKind, read_url: Url, key: LogKey) -> Self {
+        Self {
+            origin: origin.to_owned(),
+            kind,
+            read_url,
+            key,
+            coverage: Coverage::Exhaustive,
+            witnesses: None,
+            closed: false,
+            announced: false,
+            ca_pem: None,
+            stale_after: None,
+            requests_per_second: None,
+        }
+    }
+}
+
 /// How a log is read.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum LogKind {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bundle::TrustRoot;
 use monitor::config::{Limits, TrustMaterial};
-use monitor::{Coverage, From, LogKind, LogSpec, Monitor, MonitorConfig, Progress, Timing};
+use monitor::{From, LogKind, LogSpec, Monitor, MonitorConfig, Progress, Timing};
 use serde::{Deserialize, Serialize};
 use tlog::LogKey;
 
@@ -36,19 +36,12 @@ impl Log {
     }
 
     fn spec(&self) -> Result<LogSpec, Failed> {
+        let kind = if self.v1 { LogKind::RekorV1 } else { LogKind::RekorV2 };
+        let key = LogKey::from_spki(&hex::decode(&self.key)?, Some(&self.origin))?;
         Ok(LogSpec {
-            origin: self.origin.clone(),
-            kind: if self.v1 { LogKind::RekorV1 } else { LogKind::RekorV2 },
-            read_url: url::Url::parse(&self.url)?,
-            key: LogKey::from_spki(&hex::decode(&self.key)?, Some(&self.origin))?,
-            coverage: Coverage::Exhaustive,
-            witnesses: None,
-            closed: false,
-            announced: false,
-            ca_pem: None,
-            stale_after: None,
             // Of a public server it is twenty unless configured; here it is how fast it can be.
             requests_per_second: Some(1_000_000),
+            ..LogSpec::new(&self.origin, kind, url::Url::parse(&self.url)?, key)
         })
     }
 }

@@ -26,19 +26,8 @@ async fn log() -> (LogSpec, Checkpoint) {
     let log = SandboxLog::start(LogOptions::default()).await.expect("a log");
     log.extend([b"a".to_vec(), b"b".to_vec()]);
     let head = Checkpoint::open(&log.checkpoint(), log.key()).expect("a head");
-    let spec = LogSpec {
-        origin: log.origin().to_owned(),
-        kind: LogKind::RekorV2,
-        read_url: log.read_url().parse().expect("a url"),
-        key: log.key().clone(),
-        coverage: Coverage::Exhaustive,
-        witnesses: None,
-        closed: false,
-        announced: false,
-        ca_pem: None,
-        stale_after: None,
-        requests_per_second: None,
-    };
+    let read_url = log.read_url().parse().expect("a url");
+    let spec = LogSpec::new(log.origin(), LogKind::RekorV2, read_url, log.key().clone());
     (spec, head)
 }
 

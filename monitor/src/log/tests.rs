@@ -13,7 +13,7 @@ use tlog::{Hash, LogKey};
 use url::Url;
 
 use super::{LogReader, Readers};
-use crate::config::{Coverage, Limits, LogKind, LogSpec};
+use crate::config::{Limits, LogKind, LogSpec};
 
 /// A key that signs nothing here.
 const KEY: &str = "-----BEGIN PUBLIC KEY-----
@@ -23,19 +23,8 @@ MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAErPMePn3plpgpkO4USBveE8s7/hsP
 ";
 
 fn spec(kind: LogKind, origin: &str, read_url: Url) -> LogSpec {
-    LogSpec {
-        origin: origin.to_owned(),
-        kind,
-        read_url,
-        key: LogKey::from_pem(KEY, None).expect("a log key"),
-        coverage: Coverage::Exhaustive,
-        witnesses: None,
-        closed: false,
-        announced: false,
-        ca_pem: None,
-        stale_after: None,
-        requests_per_second: Some(10_000),
-    }
+    let key = LogKey::from_pem(KEY, None).expect("a log key");
+    LogSpec { requests_per_second: Some(10_000), ..LogSpec::new(origin, kind, read_url, key) }
 }
 
 fn reader(kind: LogKind, origin: &str, read_url: Url) -> Arc<dyn LogReader> {

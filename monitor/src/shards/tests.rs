@@ -6,7 +6,6 @@ use bundle::TrustRoot;
 use tlog::LogKey;
 
 use super::*;
-use crate::config::Coverage;
 
 /// One of two keys.
 fn key(number: u8, origin: &str) -> LogKey {
@@ -26,19 +25,7 @@ fn p256_spki(number: u8) -> Vec<u8> {
 }
 
 fn spec(origin: &str, number: u8) -> LogSpec {
-    LogSpec {
-        origin: origin.into(),
-        kind: LogKind::RekorV2,
-        read_url: "https://log.test".parse().expect("a url"),
-        key: key(number, origin),
-        coverage: Coverage::Exhaustive,
-        witnesses: None,
-        closed: false,
-        announced: false,
-        ca_pem: None,
-        stale_after: None,
-        requests_per_second: None,
-    }
+    LogSpec::new(origin, LogKind::RekorV2, "https://log.test".parse().expect("a url"), key(number, origin))
 }
 
 fn followed(spec: &LogSpec) -> FollowedLog {

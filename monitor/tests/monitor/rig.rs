@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bundle::TrustRoot;
 use monitor::config::{Limits, TrustMaterial};
 use monitor::watchlist::{WatchKind, WatchMode, WatchRule};
-use monitor::{Coverage, From, LogKind, LogSpec, Monitor, MonitorConfig, Timing};
+use monitor::{From, LogKind, LogSpec, Monitor, MonitorConfig, Timing};
 use sandbox::{LogOptions, SandboxLog, leaves};
 use store::{FindingFilter, FindingKind, FindingRow, FollowedLog, Store};
 use tempfile::TempDir;
@@ -50,19 +50,7 @@ pub(crate) fn rogue(number: u64) -> Vec<u8> {
 }
 
 pub(crate) fn spec(log: &SandboxLog) -> LogSpec {
-    LogSpec {
-        origin: log.origin().to_owned(),
-        kind: LogKind::RekorV2,
-        read_url: log.read_url().parse().expect("a url"),
-        key: log.key().clone(),
-        coverage: Coverage::Exhaustive,
-        witnesses: None,
-        closed: false,
-        announced: false,
-        ca_pem: None,
-        stale_after: None,
-        requests_per_second: None,
-    }
+    LogSpec::new(log.origin(), LogKind::RekorV2, log.read_url().parse().expect("a url"), log.key().clone())
 }
 
 /// In a hurry.

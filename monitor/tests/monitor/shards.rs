@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use bundle::TrustRoot;
 use monitor::config::TrustMaterial;
-use monitor::{Coverage, From, LogKind, LogSpec};
+use monitor::{From, LogKind, LogSpec};
 use sandbox::{CtOptions, LogOptions, RekorV1Options, SandboxCt, SandboxLog, SandboxRekorV1, leaves};
 use store::FindingKind;
 use tlog::Hash;
@@ -25,18 +25,10 @@ async fn a_rekor_v1_server_is_followed_shard_by_shard_through_a_rotation() {
     let log = SandboxRekorV1::start(RekorV1Options::default()).await.expect("a log");
     log.extend(v1_leaves(0..95));
     log.extend([v1_rogue(1)]);
+    let read_url = log.url().parse().expect("a url");
     let v1 = LogSpec {
-        origin: log.hostname().to_owned(),
-        kind: LogKind::RekorV1,
-        read_url: log.url().parse().expect("a url"),
-        key: log.key().clone(),
-        coverage: Coverage::Exhaustive,
-        witnesses: None,
-        closed: false,
-        announced: false,
-        ca_pem: None,
-        stale_after: None,
         requests_per_second: Some(1_000),
+        ..LogSpec::new(log.hostname(), LogKind::RekorV1, read_url, log.key().clone())
     };
     let rig = Rig::new(vec![v1]).await;
     let first = log.origin();
@@ -68,18 +60,11 @@ async fn a_rekor_v1_server_that_is_known_by_its_url_alone_has_the_name_that_its_
     let log = SandboxRekorV1::start(RekorV1Options::default()).await.expect("a log");
     log.extend(v1_leaves(0..30));
     let read_url: url::Url = log.url().parse().expect("a url");
+    let host = read_url.host_str().expect("a host").to_owned();
     let v1 = LogSpec {
-        origin: read_url.host_str().expect("a host").to_owned(),
-        kind: LogKind::RekorV1,
-        read_url,
-        key: log.key().clone(),
-        coverage: Coverage::Exhaustive,
-        witnesses: None,
-        closed: false,
         announced: true,
-        ca_pem: None,
-        stale_after: None,
         requests_per_second: Some(1_000),
+        ..LogSpec::new(&host, LogKind::RekorV1, read_url, log.key().clone())
     };
     assert_ne!(v1.origin, log.hostname());
     let rig = Rig::new(vec![v1.clone()]).await;
@@ -163,20 +148,8 @@ async fn a_certificate_log_is_followed_and_its_lies_are_found() {
     };
     entries(0..150);
     let url: url::Url = log.url().parse().expect("a url");
-    let ct = LogSpec {
-        origin: format!("{}:{}", url.host_str().expect("a host"), url.port().expect("a port")),
-        kind: LogKind::Rfc6962,
-        read_url: url,
-        key: log.key().clone(),
-        coverage: Coverage::Exhaustive,
-        witnesses: None,
-        closed: false,
-        announced: false,
-        ca_pem: None,
-        stale_after: None,
-        requests_per_second: None,
-    };
-    let origin = ct.origin.clone();
+    let origin = format!("{}:{}", url.host_str().expect("a host"), url.port().expect("a port"));
+    let ct = LogSpec::new(&origin, LogKind::Rfc6962, url, log.key().clone());
     let rig = Rig::new(vec![ct]).await;
     rig.trust(&origin, From::Zero).await;
     let running = rig.start();

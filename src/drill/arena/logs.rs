@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use bundle::certificate::extension_oid;
 use monitor::watchlist::{IdentityRule, Pattern, WatchKind, WatchMode, WatchRule};
-use monitor::{Coverage, LogKind, LogSpec};
+use monitor::{LogKind, LogSpec};
 use sandbox::World;
 use signer::key::KeyBackend as _;
 use tlog::{LogKey, WitnessPolicy};
@@ -18,19 +18,7 @@ pub(crate) const REPOSITORY: &str = "acme/app";
 /// Every log of a world.
 pub(super) fn specs(world: &World, needs: Needs) -> anyhow::Result<Vec<LogSpec>> {
     let spec = |origin: &str, kind, url: &str, key: &LogKey| -> anyhow::Result<LogSpec> {
-        Ok(LogSpec {
-            origin: origin.to_owned(),
-            kind,
-            read_url: url.parse()?,
-            key: key.clone(),
-            coverage: Coverage::Exhaustive,
-            witnesses: None,
-            closed: false,
-            announced: true,
-            ca_pem: None,
-            stale_after: None,
-            requests_per_second: None,
-        })
+        Ok(LogSpec { announced: true, ..LogSpec::new(origin, kind, url.parse()?, key.clone()) })
     };
     let mut log = spec(world.log.origin(), LogKind::RekorV2, world.log.read_url(), world.log.key())?;
     if let (true, Some(witness)) = (needs.witness, &world.witness) {

@@ -13,7 +13,7 @@ use tlog::{CompactRange, LogKey};
 use url::Url;
 
 use super::leaves::{Key, sha256};
-use crate::config::{Coverage, Limits, LogKind, LogSpec};
+use crate::config::{Limits, LogKind, LogSpec};
 use crate::finding::LogDescription;
 use crate::inclusion::FollowedTree;
 use crate::log::Readers;
@@ -184,19 +184,7 @@ impl Ground {
 }
 
 fn spec(origin: &str, kind: LogKind, url: &str, key: &LogKey) -> LogSpec {
-    LogSpec {
-        origin: origin.to_owned(),
-        kind,
-        read_url: Url::parse(url).unwrap(),
-        key: key.clone(),
-        coverage: Coverage::Exhaustive,
-        witnesses: None,
-        closed: false,
-        announced: false,
-        ca_pem: None,
-        stale_after: None,
-        requests_per_second: None,
-    }
+    LogSpec::new(origin, kind, Url::parse(url).unwrap(), key.clone())
 }
 
 async fn tree(readers: &Readers, spec: &LogSpec, looked_at: i64) -> FollowedTree {
