@@ -29,6 +29,8 @@ pub(crate) struct Attack {
     what: &'static str,
     /// The findings of which one must be raised.
     alarms: &'static [FindingKind],
+    /// What its title must say, where another finding of the kind could be about something else.
+    says: &'static str,
 }
 
 /// How an attack ended.

@@ -155,7 +155,9 @@ impl Arena {
     pub(super) async fn alarm(&self, attack: &Attack, since: Instant, out: Option<&Path>) -> anyhow::Result<Alarm> {
         loop {
             let rows = self.findings().await?;
-            if let Some(row) = rows.iter().find(|row| attack.alarms.contains(&row.kind)) {
+            if let Some(row) =
+                rows.iter().find(|row| attack.alarms.contains(&row.kind) && row.title.contains(attack.says))
+            {
                 let after = since.elapsed();
                 let evidence = self.evidence(attack, row, out).await?;
                 self.told(row, PATIENCE).await?;

@@ -35,12 +35,15 @@ const IMPATIENT: Needs = Needs { impatient: true, ..PLAIN };
 pub(super) const EVERYTHING: Needs = Needs { keyless: true, rekor_v1: true, witness: true, impatient: false };
 
 macro_rules! play {
-    ($name:literal, $what:literal, [$($alarm:ident),+], $needs:expr, $run:path) => {
+    ($name:literal, $what:literal, [$($alarm:ident),+], $says:literal, $needs:expr, $run:path) => {
         Play {
-            attack: Attack { name: $name, what: $what, alarms: &[$(K::$alarm),+] },
+            attack: Attack { name: $name, what: $what, alarms: &[$(K::$alarm),+], says: $says },
             needs: $needs,
             run: |arena| Box::pin($run(arena)),
         }
+    };
+    ($name:literal, $what:literal, [$($alarm:ident),+], $needs:expr, $run:path) => {
+        play!($name, $what, [$($alarm),+], "", $needs, $run)
     };
 }
 
@@ -105,7 +108,7 @@ pub(super) const ALL: &[Play] = &[
     play!("log out of reach", "nobody answers", [Blind], IMPATIENT, logs::unreachable),
     play!("state wiped", "the database is gone", [StateLost], PLAIN, state::wiped),
     play!("state rolled back", "the database is yesterday's", [StateLost], PLAIN, state::rolled_back),
-    play!("sink down", "an alert cannot be delivered", [Blind], PLAIN, state::sink_down),
+    play!("sink down", "an alert cannot be delivered", [Blind], "\"first\"", PLAIN, state::sink_down),
     play!("clock skew", "a witness signs an hour ahead", [ClockSkew], WITNESS, logs::clock_skew),
 ];
 
