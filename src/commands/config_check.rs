@@ -106,6 +106,9 @@ fn watching(monitor: &MonitorConfig) {
             if log.closed { ", closed" } else { "" }
         );
     }
+    for log in &monitor.material.trust.unusable_logs {
+        say!("log {}: NOT read: {}", log.base_url, log.reason);
+    }
     for rule in &monitor.watches {
         let mode = match rule.mode {
             WatchMode::Alert => "whoever else uses it is a finding",

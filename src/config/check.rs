@@ -135,6 +135,15 @@ fn urls(file: &File, problems: &mut Problems) {
                 );
             }
         }
+        if let Some(kind) = &log.kind
+            && !matches!(kind.get_ref().as_str(), "rekor" | "ct" | "static-ct")
+        {
+            problems.note(
+                kind.span(),
+                format!("[log.\"{origin}\"] kind {:?} is not known", kind.get_ref()),
+                "use \"rekor\", \"ct\" (RFC 6962) or \"static-ct\"",
+            );
+        }
         if let Some(version) = &log.version
             && !(1..=2).contains(version.get_ref())
         {

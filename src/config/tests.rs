@@ -93,6 +93,13 @@ fn a_wrong_url_is_named() {
 }
 
 #[test]
+fn a_kind_of_log_that_is_not_known_is_named() {
+    let (line, what) = problem(&format!("{GOOD}[log.\"ct.example.com\"]\nkind = \"cf\"\n"));
+    assert_eq!(line, Some(18));
+    assert!(what.contains("kind \"cf\""), "{what}");
+}
+
+#[test]
 fn a_source_without_a_secret_is_for_loopback_only() {
     let open = GOOD.replace("auth = \"bearer\"\nsecret_env = \"HOOK_SECRET\"", "auth = \"none\"");
     assert!(Config::parse(Path::new("t.toml"), open.clone()).is_ok());

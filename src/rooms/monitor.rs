@@ -13,6 +13,7 @@ use monitor::{MonitorConfig, Timing};
 use toml::Spanned;
 
 use crate::config::{Config, MonitorTable, Problems, read_secret};
+use crate::run;
 use crate::trust::material;
 
 /// Whether the file asks for the monitor at all.
@@ -54,7 +55,7 @@ pub(crate) fn monitor(config: &Config) -> Result<MonitorConfig, Problems> {
             timing,
             limits,
             trust_record: trust_record(config, table),
-            holder: holder(),
+            holder: format!("{}:{}", run::host(), std::process::id()),
         }),
         _ => Err(problems),
     }
@@ -71,13 +72,6 @@ fn refresh(config: &Config) -> monitor::config::Refresh {
             _ => Err(problems.to_string()),
         }
     })
-}
-
-/// This process among several.
-fn holder() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = if host.trim().is_empty() { "localhost" } else { host.trim() };
-    format!("{host}:{}", std::process::id())
 }
 
 /// Beside an SQLite database, else in the working directory.

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bundle::signing_config::SigningConfig;
-use bundle::trust_root::{TrustRoot, ValidFor};
+use bundle::trust_root::TrustRoot;
 use monitor::config::TrustMaterial;
 use monitor::{Coverage, LogKind, LogSpec};
 use tlog::{LogKey, WitnessPolicy};
 use toml::Spanned;
 use url::Url;
 
-use super::{file_bytes, log_key, material as read};
+use super::{always, file_bytes, log_key, material as read};
 use crate::config::{Config, LogTable, Problems};
 use crate::{rooms, run};
 
@@ -60,24 +60,22 @@ pub(crate) fn material(config: &Config, problems: &mut Problems) -> Option<Trust
         }
     }
     let with_identities = config.file.watch.iter().any(|w| w.get_ref().key_file.is_none());
+    let now = run::now_ms();
     let mut seen: Vec<[u8; 32]> = Vec::new();
     let mut logs = Vec::new();
-    let now = run::now_ms();
     for log in &trust.logs {
-        let table = table_of(config, &log.base_url);
-        let known = Known { key: &log.key, base_url: &log.base_url, valid_for: &log.valid_for, now, announced: true };
-        let version = versions.get(&bare(&log.base_url)).copied();
+        let named = table_of(config, &log.base_url, true);
+        let retired = log.valid_for.end.is_some_and(|end| end < now);
+        let known = Known { key: &log.key, base_url: &log.base_url, retired, announced: true, named, ca_pem: &ca_pem };
         seen.push(log.log_id);
-        logs.extend(rekor(known, table, version, &ca_pem, problems));
+        logs.extend(rekor(known, versions.get(&bare(&log.base_url)).copied(), problems));
     }
-    if with_identities {
-        for log in &trust.certificate_logs {
-            let table = table_of(config, &log.base_url);
-            let known =
-                Known { key: &log.key, base_url: &log.base_url, valid_for: &log.valid_for, now, announced: true };
-            seen.push(log.log_id);
-            logs.extend(certificate_log(known, table, &ca_pem, problems));
-        }
+    for log in trust.certificate_logs.iter().filter(|_| with_identities) {
+        let named = table_of(config, &log.base_url, false);
+        let retired = log.valid_for.end.is_some_and(|end| end < now);
+        let known = Known { key: &log.key, base_url: &log.base_url, retired, announced: true, named, ca_pem: &ca_pem };
+        seen.push(log.log_id);
+        logs.extend(certificate_log(known, problems));
     }
     // What only a table names.
     for (origin, table) in &config.file.log {
@@ -86,42 +84,50 @@ pub(crate) fn material(config: &Config, problems: &mut Problems) -> Option<Trust
             continue;
         }
         let log = table.get_ref();
-        let base_url = log.read_url.as_ref().or(log.write_url.as_ref()).map(|u| u.get_ref().clone());
-        let Some(base_url) = base_url else { continue };
-        let always = ValidFor { start: Some(0), end: None };
-        let known = Known { key: &key, base_url: &base_url, valid_for: &always, now, announced: false };
+        let base_url = log.read_url.as_ref().or(log.write_url.as_ref());
+        let base_url = base_url.map_or_else(|| format!("https://{origin}"), |url| url.get_ref().clone());
         let named = Some((origin.as_str(), table));
+        let known = Known { key: &key, base_url: &base_url, retired: false, announced: false, named, ca_pem: &ca_pem };
         if matches!(log.kind.as_ref().map(|k| k.get_ref().as_str()), Some("ct" | "static-ct")) {
-            logs.extend(certificate_log(known, named, &ca_pem, problems));
-        } else {
-            // The verifier's view of the world does not need to know it, but proofs that name it are then checked.
-            let _ = trust.add_log(&format!("https://{origin}"), key.clone(), always);
-            logs.extend(rekor(known, named, None, &ca_pem, problems));
+            logs.extend(certificate_log(known, problems));
+            continue;
         }
+        // Proofs that name it are checked with its key, too.
+        if let Err(error) = trust.add_log(&format!("https://{origin}"), key.clone(), always()) {
+            problems.note(table.span(), format!("[log.\"{origin}\"]: {error}"), "correct this table");
+        }
+        logs.extend(rekor(known, None, problems));
     }
     Some(TrustMaterial { logs, trust: Arc::new(trust) })
 }
 
-/// What the trust material says of a log.
+/// What is known of a log, by the trust material and by its table.
 #[derive(Clone, Copy)]
 struct Known<'a> {
     key: &'a LogKey,
     base_url: &'a str,
-    valid_for: &'a ValidFor,
-    now: i64,
+    retired: bool,
     announced: bool,
+    named: Named<'a>,
+    ca_pem: &'a Option<Vec<u8>>,
 }
 
+/// A `[log]` table with its name.
 type Named<'a> = Option<(&'a str, &'a Spanned<LogTable>)>;
 
-fn rekor(
-    known: Known<'_>,
-    named: Named<'_>,
-    version: Option<u32>,
-    ca_pem: &Option<Vec<u8>>,
-    problems: &mut Problems,
-) -> Option<LogSpec> {
-    let table = named.map(|(_, table)| table.get_ref());
+impl<'a> Known<'a> {
+    fn table(&self) -> Option<&'a LogTable> {
+        self.named.map(|(_, table)| table.get_ref())
+    }
+
+    /// The table's name, or else this.
+    fn origin_or(&self, otherwise: impl FnOnce() -> String) -> String {
+        self.named.map_or_else(otherwise, |(origin, _)| origin.to_owned())
+    }
+}
+
+fn rekor(known: Known<'_>, version: Option<u32>, problems: &mut Problems) -> Option<LogSpec> {
+    let table = known.table();
     let stated = table.and_then(|t| t.version.as_ref()).map(|v| *v.get_ref()).or(version);
     // The logs of Rekor v1 sign with ECDSA and those of v2 with Ed25519, unless something says otherwise.
     let kind = match stated {
@@ -130,59 +136,59 @@ fn rekor(
         None if known.key.name().is_some() => LogKind::RekorV2,
         None => LogKind::RekorV1,
     };
-    let from_table = table
-        .and_then(|t| t.read_url.as_ref())
-        .or_else(|| table.filter(|_| kind == LogKind::RekorV1).and_then(|t| t.write_url.as_ref()));
-    let host = Url::parse(known.base_url).ok().and_then(|u| u.host_str().map(str::to_owned)).unwrap_or_default();
-    let origin = named.map_or(host, |(origin, _)| origin.to_owned());
-    let public = origin == UNREADABLE;
-    let unread = if kind == LogKind::RekorV1 && public { Coverage::OwnEntries } else { Coverage::Exhaustive };
-    spec(origin, kind, known, named, from_table, unread, ca_pem, problems)
+    let written_to = table.filter(|_| kind == LogKind::RekorV1).and_then(|t| t.write_url.as_ref());
+    let origin = known.origin_or(|| host(known.base_url));
+    let read_url = read_url(&origin, known, written_to, problems)?;
+    let mut spec = LogSpec::new(&origin, kind, read_url, known.key.clone());
+    if kind == LogKind::RekorV1 && origin == UNREADABLE {
+        spec.coverage = Coverage::OwnEntries;
+    }
+    completed(spec, known, problems)
 }
 
-fn certificate_log(
-    known: Known<'_>,
-    named: Named<'_>,
-    ca_pem: &Option<Vec<u8>>,
-    problems: &mut Problems,
-) -> Option<LogSpec> {
-    let table = named.map(|(_, table)| table.get_ref());
-    let kind = match table.and_then(|t| t.kind.as_ref()).map(|k| k.get_ref().as_str()) {
+fn certificate_log(known: Known<'_>, problems: &mut Problems) -> Option<LogSpec> {
+    let kind = match known.table().and_then(|t| t.kind.as_ref()).map(|k| k.get_ref().as_str()) {
         Some("static-ct") => LogKind::StaticCt,
         _ => LogKind::Rfc6962,
     };
-    let from_table = table.and_then(|t| t.read_url.as_ref());
-    let origin = named.map_or_else(|| bare(known.base_url), |(origin, _)| origin.to_owned());
-    spec(origin, kind, known, named, from_table, Coverage::Exhaustive, ca_pem, problems)
+    let origin = known.origin_or(|| bare(known.base_url));
+    let read_url = read_url(&origin, known, None, problems)?;
+    completed(LogSpec::new(&origin, kind, read_url, known.key.clone()), known, problems)
 }
 
-#[allow(clippy::too_many_arguments)]
-fn spec(
-    origin: String,
-    kind: LogKind,
+/// Where a log is read: as its table says, else where it is written to, else its base URL.
+fn read_url(
+    origin: &str,
     known: Known<'_>,
-    named: Named<'_>,
-    from_table: Option<&Spanned<String>>,
-    unread: Coverage,
-    ca_pem: &Option<Vec<u8>>,
+    written_to: Option<&Spanned<String>>,
     problems: &mut Problems,
-) -> Option<LogSpec> {
-    let table = named.map(|(_, table)| table.get_ref());
-    let label = format!("[log.\"{origin}\"]");
-    let text = from_table.map_or(known.base_url, |url| url.get_ref());
-    let Ok(read_url) = text.parse::<Url>() else {
+) -> Option<Url> {
+    let stated = known.table().and_then(|t| t.read_url.as_ref()).or(written_to);
+    let text = stated.map_or(known.base_url, |url| url.get_ref());
+    let parsed = text.parse().ok();
+    if parsed.is_none() {
         problems.note(
-            from_table.map_or(0..0, Spanned::span),
-            format!("{label}: {text:?} is not a URL to read from"),
+            stated.map_or(0..0, Spanned::span),
+            format!("[log.\"{origin}\"]: {text:?} is not a URL to read from"),
             format!("add [log.\"{origin}\"] with read_url"),
         );
-        return None;
-    };
-    let coverage = match table.and_then(|t| t.coverage.as_ref()) {
-        None => unread,
-        Some(word) => match word.get_ref().as_str() {
+    }
+    parsed
+}
+
+/// The log with all that its table says of it.
+fn completed(mut spec: LogSpec, known: Known<'_>, problems: &mut Problems) -> Option<LogSpec> {
+    spec.announced = known.announced;
+    spec.closed = known.retired;
+    spec.ca_pem = known.ca_pem.clone();
+    let Some(table) = known.table() else { return Some(spec) };
+    let label = format!("[log.\"{}\"]", spec.origin);
+    spec.closed |= table.closed;
+    spec.requests_per_second = table.requests_per_second.as_ref().map(|n| *n.get_ref());
+    if let Some(word) = &table.coverage {
+        spec.coverage = match word.get_ref().as_str() {
             "exhaustive" => Coverage::Exhaustive,
-            "own_entries" if kind == LogKind::RekorV1 || kind == LogKind::RekorV2 => Coverage::OwnEntries,
+            "own_entries" if matches!(spec.kind, LogKind::RekorV1 | LogKind::RekorV2) => Coverage::OwnEntries,
             other => {
                 problems.note(
                     word.span(),
@@ -191,60 +197,45 @@ fn spec(
                 );
                 return None;
             }
-        },
-    };
-    let witnesses = match table.and_then(|t| t.witness_policy_file.as_ref()) {
-        None => None,
-        Some(path) => {
-            let bytes = file_bytes(&label, "witness_policy_file", path.get_ref(), path.span(), problems)?;
-            match std::str::from_utf8(&bytes)
-                .map_err(|e| e.to_string())
-                .and_then(|text| WitnessPolicy::parse(text).map_err(|e| e.to_string()))
-            {
-                Ok(policy) => Some(policy),
-                Err(error) => {
-                    problems.note(
-                        path.span(),
-                        format!("{label} witness_policy_file {}: {error}", path.get_ref().display()),
-                        "write it as C2SP tlog-policy says: `witness NAME VKEY`, `group …`, `quorum NAME`",
-                    );
-                    return None;
-                }
+        };
+    }
+    if let Some(path) = &table.witness_policy_file {
+        let bytes = file_bytes(&label, "witness_policy_file", path.get_ref(), path.span(), problems)?;
+        let read = std::str::from_utf8(&bytes).map_err(|e| e.to_string());
+        match read.and_then(|text| WitnessPolicy::parse(text).map_err(|e| e.to_string())) {
+            Ok(policy) => spec.witnesses = Some(policy),
+            Err(error) => {
+                problems.note(
+                    path.span(),
+                    format!("{label} witness_policy_file {}: {error}", path.get_ref().display()),
+                    "write it as C2SP tlog-policy says: `witness NAME VKEY`, `group …`, `quorum NAME`",
+                );
+                return None;
             }
         }
-    };
-    let stale_after = match table.and_then(|t| t.stale_after.as_ref()) {
-        None => None,
-        Some(text) => Some(rooms::monitor::duration(&format!("{label} stale_after"), text, problems)?),
-    };
-    Some(LogSpec {
-        origin,
-        kind,
-        read_url,
-        key: known.key.clone(),
-        coverage,
-        witnesses,
-        closed: table.is_some_and(|t| t.closed) || known.valid_for.end.is_some_and(|end| end < known.now),
-        announced: known.announced,
-        ca_pem: ca_pem.clone(),
-        stale_after,
-        requests_per_second: table.and_then(|t| t.requests_per_second.as_ref()).map(|n| *n.get_ref()),
-    })
+    }
+    if let Some(text) = &table.stale_after {
+        spec.stale_after = Some(rooms::monitor::duration(&format!("{label} stale_after"), text, problems)?);
+    }
+    Some(spec)
 }
 
-/// The `[log]` table that completes a log of the trusted root: by origin, or by the URL that it is written to.
-fn table_of<'a>(config: &'a Config, base_url: &str) -> Named<'a> {
-    let host = Url::parse(base_url).ok().and_then(|u| u.host_str().map(str::to_owned)).unwrap_or_default();
-    config
-        .file
-        .log
-        .iter()
-        .find(|(origin, log)| {
-            **origin == host
-                || **origin == bare(base_url)
-                || log.get_ref().write_url.as_ref().is_some_and(|w| bare(w.get_ref()) == bare(base_url))
-        })
-        .map(|(origin, table)| (origin.as_str(), table))
+/// The `[log]` table that completes a log of the trusted root: by origin, or by the URL that it is written to. Of a
+/// Rekor log the host alone is its name; a CT log is one of several on its host.
+fn table_of<'a>(config: &'a Config, base_url: &str, by_host: bool) -> Named<'a> {
+    let base = bare(base_url);
+    let host = host(base_url);
+    let named = |origin: &str, log: &LogTable| {
+        (by_host && origin == host)
+            || origin == base
+            || log.write_url.as_ref().is_some_and(|url| bare(url.get_ref()) == base)
+    };
+    let found = config.file.log.iter().find(|(origin, log)| named(origin, log.get_ref()));
+    found.map(|(origin, table)| (origin.as_str(), table))
+}
+
+fn host(url: &str) -> String {
+    Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// A URL without its scheme and trailing slash.

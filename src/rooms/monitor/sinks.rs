@@ -52,7 +52,17 @@ fn kind(label: &str, spanned: &Spanned<AlertTable>, problems: &mut Problems) -> 
             secret: secret(label, spanned, "the receiver checks the HMAC with it", problems)?,
             ca_pem: ca(label, table, problems)?,
         }),
-        "slack" => Some(SinkKind::Slack { url: url(label, spanned, problems)? }),
+        "slack" => {
+            if let Some(url) = &table.url {
+                problems.note(
+                    url.span(),
+                    format!("{label} has its URL in this file, and whoever knows it may post there"),
+                    "put it into a file that only sealwatch may read, and name that with url_file",
+                );
+                return None;
+            }
+            Some(SinkKind::Slack { url: url(label, spanned, problems)? })
+        }
         "pagerduty" => {
             let named = table.url.is_some() || table.url_file.is_some() || table.url_env.is_some();
             let url = if named {
