@@ -11,6 +11,7 @@ pub(crate) fn sqlite() -> Migrator {
     migrator([
         (1, "intake, jobs, ledger", include_str!("../../../migrations/sqlite/0001_intake_jobs_ledger.sql")),
         (2, "monitor", include_str!("../../../migrations/sqlite/0002_monitor.sql")),
+        (3, "monitor memory", include_str!("../../../migrations/sqlite/0003_monitor_memory.sql")),
     ])
 }
 
@@ -19,6 +20,7 @@ pub(crate) fn postgres() -> Migrator {
     migrator([
         (1, "intake, jobs, ledger", include_str!("../../../migrations/postgres/0001_intake_jobs_ledger.sql")),
         (2, "monitor", include_str!("../../../migrations/postgres/0002_monitor.sql")),
+        (3, "monitor memory", include_str!("../../../migrations/postgres/0003_monitor_memory.sql")),
     ])
 }
 
