@@ -212,11 +212,19 @@ pub struct Limits {
     pub buffered_bytes: usize,
     /// Bytes of partial tiles and bundles per hour and log.
     pub partial_bytes_per_hour: u64,
+    /// Findings of one key or watch rule a day that are told one by one. What is beyond them is one finding.
+    pub told_apart: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { segment_leaves: 65_536, in_flight: 32, buffered_bytes: 18 << 20, partial_bytes_per_hour: 256 << 20 }
+        Self {
+            segment_leaves: 65_536,
+            in_flight: 32,
+            buffered_bytes: 18 << 20,
+            partial_bytes_per_hour: 256 << 20,
+            told_apart: 100,
+        }
     }
 }
 

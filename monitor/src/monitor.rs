@@ -113,12 +113,13 @@ impl Monitor {
         let metrics = Metrics::new(exposition)?;
         let record = TrustRecord::open(&config.trust_record)?;
         let sinks = alerts.sinks().to_vec();
-        let ledger = Arc::new(LedgerSide::new(
+        let ledger = LedgerSide::new(
             Arc::clone(&store),
             Arc::clone(&config.material.trust),
             LedgerTiming::from(&config.timing),
             sinks.clone(),
-        ));
+        );
+        let ledger = Arc::new(ledger.telling_apart(config.limits.told_apart));
         if let Some(url) = &config.heartbeat {
             // Made again when it is used; here, so that a mistake shows at the start.
             Heartbeat::new(url, config.timing.heartbeat_every)?;

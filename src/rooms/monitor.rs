@@ -151,5 +151,11 @@ fn limits(table: &MonitorTable, problems: &mut Problems) -> Limits {
             _ => problems.note(n.span(), "[monitor] in_flight is out of range", "choose 1 to 256"),
         }
     }
+    if let Some(n) = &table.told_apart {
+        match usize::try_from(*n.get_ref()) {
+            Ok(n) if (1..=100_000).contains(&n) => limits.told_apart = n,
+            _ => problems.note(n.span(), "[monitor] told_apart is out of range", "choose 1 to 100000"),
+        }
+    }
     limits
 }

@@ -76,6 +76,15 @@ fn cause(facts: &Facts<'_>) -> String {
     }
 }
 
+/// Under which name of ours a finding is, where one name can have any number of findings: a key, or a watch rule.
+pub(super) fn name(verdict: Verdict, names: &Names, facts: &Facts<'_>) -> Option<String> {
+    match verdict {
+        Verdict::KeyUsed(KeyUse::Mentioned) | Verdict::Counted(_) | Verdict::NearMiss => None,
+        Verdict::KeyUsed(_) => Some(format!("key/{}", fingerprint(facts))),
+        Verdict::IdentityUsed => names.identity.as_ref().map(|identity| format!("watch/{}", identity.rule)),
+    }
+}
+
 /// What makes two near misses one finding: the name. Whoever has one may sign with it as often as he likes, each time with
 /// another key.
 fn name_of(identity: &NamedIdentity, how: NearMissKind) -> String {

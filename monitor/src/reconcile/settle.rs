@@ -197,7 +197,12 @@ impl LedgerSide {
             inclusion: inclusion.as_deref(),
         };
         let scene = Scene { log: &scenery.log, leaf: &leaf, claim: position, trust, at: now };
-        Ok(found::finding(verdict, &names, &facts, &scene).map_or(Outcome::Explained, Outcome::Found))
+        let Some(found) = found::finding(verdict, &names, &facts, &scene) else { return Ok(Outcome::Explained) };
+        let found = match found::name(verdict, &names, &facts) {
+            Some(name) => locked(&self.storms).tell(&name, found, now),
+            None => found,
+        };
+        Ok(Outcome::Found(found))
     }
 
     /// That the leaf is under the tree's head, where the log says so.

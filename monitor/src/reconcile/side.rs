@@ -9,7 +9,8 @@ use sha2::{Digest as _, Sha256};
 use store::{Sink, Store};
 
 use super::LedgerError;
-use crate::config::Timing;
+use super::storm::Storms;
+use crate::config::{Limits, Timing};
 use crate::inclusion::Recent;
 use crate::intents::Looks;
 use crate::shadow::Walk;
@@ -79,6 +80,7 @@ pub struct LedgerSide {
     pub(super) payloads_walked_at: Mutex<Option<i64>>,
     /// Suspects of logs that this process has no head of, and since when (unix milliseconds).
     pub(super) left_behind: Mutex<HashMap<i64, i64>>,
+    pub(super) storms: Mutex<Storms>,
 }
 
 impl LedgerSide {
@@ -94,7 +96,14 @@ impl LedgerSide {
             walk: Mutex::default(),
             payloads_walked_at: Mutex::default(),
             left_behind: Mutex::default(),
+            storms: Mutex::new(Storms::new(Limits::default().told_apart)),
         }
+    }
+
+    /// With another number of findings of one key or rule a day that are told apart; see [`Limits::told_apart`].
+    #[must_use]
+    pub fn telling_apart(self, told_apart: usize) -> Self {
+        Self { storms: Mutex::new(Storms::new(told_apart)), ..self }
     }
 
     /// The trust material was read again.

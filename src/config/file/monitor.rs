@@ -30,6 +30,7 @@ pub(crate) struct MonitorTable {
     pub(crate) trust_record: Option<Spanned<PathBuf>>,
     pub(crate) segment_leaves: Option<Spanned<u64>>,
     pub(crate) in_flight: Option<Spanned<u32>>,
+    pub(crate) told_apart: Option<Spanned<u32>>,
 }
 
 /// `[[watch]]`: an identity or a key that is ours.

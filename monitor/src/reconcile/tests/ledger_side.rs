@@ -97,6 +97,34 @@ async fn copies_of_one_rogue_signature_in_two_logs_are_one_finding() {
 }
 
 #[tokio::test]
+async fn a_flood_under_one_key_is_a_few_findings_and_one_with_all_the_rest_and_their_evidence() {
+    let ground = Ground::new().await;
+    ground.signed(1, b"ours", NOW - 2_000).await;
+    let ground = Ground { side: ground.side.telling_apart(3), ..ground };
+    let log = ground.log("log.example.com").await;
+    for n in 0u64..20 {
+        let (message, key) = (n.to_be_bytes(), By::Key(ground.key.spki()));
+        log.append(hashed_rekord_v2(&sha256(&message), &ground.key.sign(&message), &key)).await;
+    }
+    let forest = [ground.tree(&log).await];
+    read_all(&ground, &forest[0], &log, NOW).await;
+    assert_eq!(settle(&ground, &forest, NOW + GRACE).await.found, 20);
+    let found = findings(&ground).await;
+    let occurrences: Vec<u64> = found.iter().rev().map(|finding| finding.occurrences).collect();
+    assert_eq!(occurrences, [1, 1, 1, 17], "{found:?}");
+    let flood = &found[0];
+    assert_eq!((flood.kind, flood.severity), (FindingKind::KeyUsedOutside, Severity::Critical));
+    assert!(flood.title.contains("more than 3 times on "), "{}", flood.title);
+    // The pager hears of it when it begins, and at ten.
+    assert_eq!(flood.alerts, 2);
+    let proofs = ground.store.evidence(flood.id).await.unwrap();
+    assert_eq!(proofs.len(), 17);
+    for proof in proofs {
+        assert!(evidence::verify(proof.evidence.as_deref().unwrap()).unwrap().holds, "{}", proof.occurrence);
+    }
+}
+
+#[tokio::test]
 async fn a_suspect_of_a_log_that_somebody_else_follows_is_left_to_him() {
     let ground = Ground::new().await;
     ground.signed(1, b"ours", NOW - 2_000).await;
