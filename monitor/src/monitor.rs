@@ -1,5 +1,6 @@
 //! The room as a whole: makes its parts, trusts logs, follows them until stopped, or reads each once.
 
+mod adopt;
 mod logs;
 mod once;
 mod run;
@@ -26,6 +27,7 @@ use crate::reconcile::{LedgerError, LedgerSide, LedgerTiming};
 use crate::trust_record::{TrustRecord, TrustRecordError, lost};
 use crate::watchlist::{WatchError, Watchlist};
 
+pub use adopt::Adopted;
 pub use once::{LogReport, OnceReport, Progress};
 pub use trust::From;
 
@@ -86,6 +88,14 @@ pub enum MonitorError {
     Untrusted {
         /// Which logs.
         origins: Vec<String>,
+    },
+    /// A finding does not show what could be adopted.
+    #[error("finding {finding} cannot be adopted: {problem}")]
+    NotAdopted {
+        /// The finding.
+        finding: i64,
+        /// Why not.
+        problem: String,
     },
     /// The configuration does not name this log.
     #[error("the configuration and the trust material name no log {origin:?}; they name {}", .named.join(", "))]

@@ -5,6 +5,7 @@
 //! that is news. What only a holder of our key or identity can make is never counted away: nothing but a row of the
 //! ledger explains it, and only a row that was there before the leaf.
 
+mod adopted;
 mod error;
 mod facts;
 mod found;
@@ -18,6 +19,7 @@ mod storm;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use adopted::adopted_hashes;
 pub use error::LedgerError;
 pub use facts::{Chain, Facts, Proven};
 pub use judge::{Hit, Judged};

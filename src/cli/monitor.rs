@@ -80,6 +80,17 @@ pub(crate) enum FindingsCommand {
         #[arg(long = "for", value_name = "TIME", default_value = "7d")]
         for_: String,
     },
+    /// Say that what a finding shows is ours though the ledger does not have it, or that a restored ledger is right: an
+    /// act that is recorded with its reason
+    Adopt {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Its number
+        id: i64,
+        /// Why, for whoever reads the record later
+        #[arg(long, value_name = "TEXT")]
+        because: String,
+    },
 }
 
 /// `sealwatch evidence …`.

@@ -1,9 +1,10 @@
 //! `findings`: what the monitor saw, and taking note of it.
 
 use jiff::Timestamp;
+use monitor::{Monitor, MonitorError};
 use store::{FindingFilter, FindingKind, FindingRow, FindingState, Severity};
 
-use super::{CLEAN, FAILED};
+use super::{CLEAN, COULD_NOT_LOOK, FAILED};
 use crate::cli::FindingsFilter;
 use crate::config::{Config, Problems};
 use crate::ended::Ended;
@@ -107,6 +108,32 @@ pub(crate) async fn acknowledge(config: &Config, id: i64, because: &str, for_: &
     }
     say!("finding {id} is acknowledged until {}", when(until));
     Ok(CLEAN)
+}
+
+/// Says that what a finding shows is ours.
+pub(crate) async fn adopt(config: &Config, id: i64, because: &str) -> anyhow::Result<u8> {
+    if because.trim().is_empty() {
+        return Err(Ended::usage("--because is empty: say why, for whoever reads the record later"));
+    }
+    let store = rooms::store_beside(config).await?;
+    let monitor = Monitor::new(rooms::monitor::monitor(config)?, store, &prometheus::Registry::new())?;
+    let adopted = match monitor.adopt(id, because, &run::who()).await {
+        Err(error @ MonitorError::NotAdopted { .. }) => return Err(Ended::usage(error.to_string())),
+        other => other?,
+    };
+    if adopted.rows > 0 {
+        say!("accepted: {} rows of the ledger that are gone or are other ones", adopted.rows);
+    }
+    say!("adopted: {} signatures, which page nobody from now on", adopted.signatures);
+    for problem in &adopted.unread {
+        say!("could not be read: {problem}");
+    }
+    if adopted.unread.is_empty() {
+        say!("finding {id} is over");
+        return Ok(CLEAN);
+    }
+    say!("finding {id} stays open: run this again when these logs can be read");
+    Ok(COULD_NOT_LOOK)
 }
 
 /// A finding that is not there.

@@ -26,6 +26,7 @@ mod mistakes;
 mod real_logs;
 mod referrers;
 mod restarts;
+mod restored;
 mod roles;
 mod rotation;
 mod secrets;

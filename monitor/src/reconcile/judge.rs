@@ -131,6 +131,7 @@ impl LedgerSide {
                 for (hit, position, names, facts) in &named {
                     let seen_at = seen.at(hit.index);
                     let verdict = reconcile(names, facts, &looked.rows_for(facts, seen_at));
+                    let verdict = self.unless_adopted(verdict, facts).await?;
                     if verdict == Verdict::Counted(Reason::Ours) {
                         let leaf_hash = *tlog::leaf_hash(&hit.leaf).as_bytes();
                         locked(&self.recent).saw(origin, hit.index, leaf_hash);

@@ -7,6 +7,8 @@ pub enum Reason {
     Ours,
     /// Somebody wrote a public signature of ours again: with s negated, under another kind, in a certificate.
     Derived,
+    /// A person has said that it is ours.
+    Adopted,
     /// A rule expects it.
     Expected,
     /// A rule collects it.
@@ -21,9 +23,10 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 7] = [
+    pub const ALL: [Reason; 8] = [
         Reason::Ours,
         Reason::Derived,
+        Reason::Adopted,
         Reason::Expected,
         Reason::Observed,
         Reason::DoesNotVerify,
@@ -36,6 +39,7 @@ impl Reason {
         match self {
             Reason::Ours => "ours",
             Reason::Derived => "derived",
+            Reason::Adopted => "adopted",
             Reason::Expected => "expected",
             Reason::Observed => "observed",
             Reason::DoesNotVerify => "does_not_verify",

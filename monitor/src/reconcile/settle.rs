@@ -174,7 +174,7 @@ impl LedgerSide {
             rows.extend(walked.iter().flat_map(|walked| walked.rows_for(&facts, suspect.noted_at)));
             verdict = reconcile(&names, &facts, &rows);
         }
-        if let Verdict::Counted(_) = verdict {
+        if let Verdict::Counted(_) = self.unless_adopted(verdict, &facts).await? {
             return Ok(Outcome::Explained);
         }
         let inclusion = match scenery.tree {

@@ -1,5 +1,6 @@
 //! The room at work over the sandbox: real HTTP, a real database, logs that lie.
 
+mod adoption;
 mod attacks;
 mod health;
 mod reading;

@@ -25,6 +25,7 @@ macro_rules! stamp {
         crate::sightings::stamp_sightings!($Store, $Database);
         crate::own_entries::stamp_own_entries!($Store, $now);
         crate::intents_seen::stamp_intents_seen!($Store);
+        crate::adoptions::stamp_adoptions!($Store);
         crate::retention::stamp_retention!($Store);
         crate::status::stamp_status!($Store, $now);
         impl crate::Store for $Store {}

@@ -16,6 +16,7 @@
 //! What to sign and when (`watcher`), how (`signer`), and whether what is stored verifies (`bundle`).
 //! Retries are counted here and paced by the caller.
 
+mod adoptions;
 mod certificate_keys;
 mod column;
 mod dead_letters;
@@ -47,6 +48,7 @@ mod testing;
 
 use std::sync::Arc;
 
+pub use adoptions::{AdoptedSignature, Adoption, Adoptions, LostEntry};
 pub use certificate_keys::{CertificateKey, CertificateKeys};
 pub use dead_letters::{DeadLetter, DeadLetters};
 pub use error::StoreError;
@@ -93,6 +95,7 @@ pub trait Store:
     + Sightings
     + OwnEntries
     + IntentsSeen
+    + Adoptions
     + Retention
     + Status
 {

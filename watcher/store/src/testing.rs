@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bundle::{Digest, Format, ImageName, Tag};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
 use crate::postgres::PostgresStore;
 use crate::{
@@ -98,6 +98,21 @@ impl TestDatabase {
             Place::Sqlite { url, .. } => crate::open(url).await,
             Place::Postgres { server, database } => {
                 Ok(Arc::new(PostgresStore::open_with(PgConnectOptions::clone(server).database(database)).await?))
+            }
+        }
+    }
+
+    /// Does to the tables what no method does: a restore from a backup, a thief with the database's password.
+    pub(crate) async fn execute(&self, sql: &'static str) {
+        match &self.place {
+            Place::Sqlite { url, .. } => {
+                let mut connection = SqliteConnection::connect(url).await.unwrap();
+                sqlx::query(sql).execute(&mut connection).await.unwrap();
+            }
+            Place::Postgres { server, database } => {
+                let options = PgConnectOptions::clone(server).database(database);
+                let mut connection = PgConnection::connect_with(&options).await.unwrap();
+                sqlx::query(sql).execute(&mut connection).await.unwrap();
             }
         }
     }

@@ -1,0 +1,160 @@
+//! The act of adoption: a person says that what a finding shows is ours, though the ledger does not have it.
+//!
+//! Two findings can be adopted. A signature under our name: it is ours from now on, and copies of it page nobody. A ledger
+//! that lost rows (it was restored from an older backup): the loss is accepted, and what the monitor proved as ours while
+//! the ledger had it is read from the log once more and adopted. Nothing is adopted on the word of a log or of whoever
+//! writes one: a leaf must be the one that was shown, or the one that was proved.
+
+use bundle::claims::Scratch;
+use store::{AdoptedSignature, Adoption, FindingKind, FindingRow, FindingState, LostEntry};
+
+use super::{Monitor, MonitorError};
+use crate::evidence::{self, Evidence, Proof};
+use crate::follow::now_ms;
+use crate::log::{Fresh, LeafFormat, LogReader};
+use crate::reconcile::adopted_hashes;
+use crate::shards::expand;
+
+/// Rows and entries that are read at once.
+const PAGE: u32 = 500;
+
+/// What an act of adoption came to.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Adopted {
+    /// Signatures that are ours from now on.
+    pub signatures: u64,
+    /// Rows of the ledger whose loss or change is accepted.
+    pub rows: u64,
+    /// Entries of lost rows that could not be read from their logs, each with the reason: the act may be repeated.
+    pub unread: Vec<String>,
+}
+
+impl Monitor {
+    /// Adopts what a finding shows, and ends it. See this file's head for what can be adopted.
+    pub async fn adopt(&self, finding: i64, because: &str, by: &str) -> Result<Adopted, MonitorError> {
+        let refused = |problem: String| MonitorError::NotAdopted { finding, problem };
+        let row = self.store.finding(finding).await?.ok_or_else(|| refused("there is no such finding".to_owned()))?;
+        if row.state == FindingState::Cleared {
+            return Err(refused("it is over".to_owned()));
+        }
+        let mut act = Adoption {
+            signatures: Vec::new(),
+            intents: Vec::new(),
+            because: because.to_owned(),
+            by: by.to_owned(),
+            at: now_ms(),
+        };
+        let mut adopted = Adopted::default();
+        match row.kind {
+            FindingKind::KeyUsedOutside | FindingKind::RetiredKeyUsed | FindingKind::UnexpectedIdentity => {
+                act.signatures = self.shown(&row).await.map_err(refused)?;
+            }
+            FindingKind::StateLost if row.fingerprint.contains("ledger/") => {
+                act.intents = self.lost_rows(&row).await?;
+                self.proved_before(&mut act, &mut adopted).await?;
+            }
+            kind => {
+                return Err(refused(format!(
+                    "a finding of kind {kind} shows nothing that could be ours; `sealwatch findings ack {finding}` takes \
+                     note of it"
+                )));
+            }
+        }
+        adopted.signatures = act.signatures.len() as u64;
+        adopted.rows = act.intents.len() as u64;
+        self.store.adopt(&act).await?;
+        if adopted.unread.is_empty() {
+            self.store.clear_finding(&row.fingerprint, act.at, &self.shared.sinks).await?;
+        }
+        tracing::info!(finding, because, by, signatures = adopted.signatures, rows = adopted.rows, "adopted");
+        Ok(adopted)
+    }
+
+    /// The signatures in a finding's evidence.
+    async fn shown(&self, row: &FindingRow) -> Result<Vec<AdoptedSignature>, String> {
+        let mut shown = Vec::new();
+        for piece in self.store.evidence(row.id).await.map_err(|error| error.to_string())? {
+            let Some(bytes) = piece.evidence else { continue };
+            let verdict = evidence::verify(&bytes).map_err(|error| format!("its evidence: {error}"))?;
+            if !verdict.holds {
+                return Err(format!("its evidence {:?} does not hold", piece.occurrence));
+            }
+            let file: Evidence = serde_json::from_slice(&bytes).map_err(|error| format!("its evidence: {error}"))?;
+            let Proof::Entry { index, leaf: Some(leaf), names: Some(names), .. } = &file.proof else { continue };
+            let format = match file.log.as_ref().map(|log| log.kind.starts_with("ct_")) {
+                Some(true) => LeafFormat::Ct,
+                _ => LeafFormat::Rekor,
+            };
+            let origin = file.log.as_ref().map(|log| log.origin.clone()).unwrap_or_default();
+            let mut scratch = Scratch::new();
+            let hashes = adopted_hashes(format, &leaf.0, Some(names.claim), &mut scratch);
+            shown.extend(hashes.into_iter().map(|hash| AdoptedSignature {
+                signature_hash: hash,
+                log_origin: origin.clone(),
+                log_index: *index,
+            }));
+        }
+        if shown.is_empty() {
+            return Err("its evidence shows no signature: a certificate alone cannot be adopted".to_owned());
+        }
+        Ok(shown)
+    }
+
+    /// The rows that a finding about the ledger is about: those that are gone, and those that it names one by one.
+    async fn lost_rows(&self, row: &FindingRow) -> Result<Vec<i64>, MonitorError> {
+        let pieces = self.store.evidence(row.id).await?;
+        let mut rows: Vec<i64> = pieces.iter().filter_map(|piece| piece.occurrence.parse().ok()).collect();
+        if row.fingerprint.contains("ledger/vanished") {
+            let mut after = 0;
+            loop {
+                let page = self.store.vanished_intents(after, PAGE).await?;
+                let Some(last) = page.last() else { break };
+                after = last.signature_id;
+                rows.extend(page.iter().map(|gone| gone.signature_id));
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Entries that were proved as ours while the ledger had them, read from their logs again.
+    async fn proved_before(&self, act: &mut Adoption, adopted: &mut Adopted) -> Result<(), MonitorError> {
+        let expanded = expand(&self.readers, &self.config.material.logs, &[]).await;
+        let mut after = 0;
+        loop {
+            let page = self.store.lost_entries(after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.signature_id;
+            for lost in page {
+                let spec = expanded.logs.iter().find(|spec| spec.origin == lost.log_origin);
+                let read = match spec {
+                    Some(spec) => signatures_of(self.readers.reader(spec)?.as_ref(), &lost).await,
+                    None => Err("the configuration names no such log".to_owned()),
+                };
+                match read {
+                    Ok(signatures) => act.signatures.extend(signatures),
+                    Err(problem) => adopted.unread.push(format!("{} {}: {problem}", lost.log_origin, lost.log_index)),
+                }
+            }
+        }
+    }
+}
+
+/// The signatures of a leaf that was proved as ours. It must be that leaf still.
+async fn signatures_of(reader: &dyn LogReader, lost: &LostEntry) -> Result<Vec<AdoptedSignature>, String> {
+    let end = lost.log_index.saturating_add(1);
+    let head = reader.head().await.map_err(|error| error.to_string())?;
+    let size = reader.open(&head).map_err(|error| error.to_string())?.size();
+    let batch = reader.leaves(lost.log_index, end, size, Fresh::No).await.map_err(|error| error.to_string())?;
+    let leaf = batch.leaf(lost.log_index).ok_or("the log does not have it")?;
+    if tlog::leaf_hash(leaf).as_bytes() != &lost.leaf_hash {
+        return Err("the log has another leaf there".to_owned());
+    }
+    let mut scratch = Scratch::new();
+    let hashes = adopted_hashes(reader.leaf_format(), leaf, None, &mut scratch);
+    let signature = |hash| AdoptedSignature {
+        signature_hash: hash,
+        log_origin: lost.log_origin.clone(),
+        log_index: lost.log_index,
+    };
+    Ok(hashes.into_iter().map(signature).collect())
+}

@@ -1,0 +1,46 @@
+//! Adoptions, on both engines.
+
+use crate::testing::{entry, on_both_engines, root, signed_row, sinks};
+use crate::{AdoptedSignature, Adoption, LostEntry, OwnEntryState};
+
+const LOG: &str = "log.example.com";
+
+on_both_engines! {
+    async fn what_is_adopted_stays_adopted(database) {
+        let store = database.store();
+        let signature = |number| AdoptedSignature { signature_hash: root(number), log_origin: LOG.to_owned(), log_index: number };
+        let act = |numbers: &[u64]| Adoption {
+            signatures: numbers.iter().map(|number| signature(*number)).collect(),
+            intents: vec![7],
+            because: "the backup of Tuesday".to_owned(),
+            by: "ann@host".to_owned(),
+            at: 1_000,
+        };
+        store.adopt(&act(&[1, 2])).await.unwrap();
+        store.adopt(&act(&[2, 3])).await.unwrap();
+        let adopted = store.adopted(&[root(1), root(3), root(4)]).await.unwrap();
+        assert_eq!(adopted, [root(1), root(3)]);
+        assert!(store.adopted(&[]).await.unwrap().is_empty());
+    }
+
+    async fn proved_entries_that_the_ledger_lost_are_listed(database) {
+        let store = database.store();
+        let mut ids = Vec::new();
+        for number in 1..=3 {
+            let id = signed_row(&*store, number).await;
+            store.record_entry(id, LOG, &entry(number, 1_000)).await.unwrap();
+            ids.push(id);
+        }
+        assert_eq!(store.import_own_entries(10).await.unwrap(), 3);
+        for (number, id) in (1..).zip(&ids[..2]) {
+            let state = OwnEntryState::Proved { size: 9 };
+            assert!(store.mark_own_entry(*id, LOG, number, state, 1_001, &[], &sinks()).await.unwrap());
+        }
+        assert!(store.lost_entries(0, 10).await.unwrap().is_empty());
+        // One that was proved and one that was not.
+        database.execute("DELETE FROM log_entries WHERE log_index IN (2, 3)").await;
+        let lost = LostEntry { signature_id: ids[1], log_origin: LOG.to_owned(), log_index: 2, leaf_hash: root(2) };
+        assert_eq!(store.lost_entries(0, 10).await.unwrap(), [lost]);
+        assert!(store.lost_entries(ids[1], 10).await.unwrap().is_empty());
+    }
+}
