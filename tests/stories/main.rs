@@ -33,3 +33,4 @@ mod secrets;
 mod stock;
 mod stock_signed;
 mod stops;
+mod witness;
