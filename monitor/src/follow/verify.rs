@@ -127,7 +127,7 @@ impl Follower {
         head: &Checkpoint,
         at: i64,
     ) -> Result<Round, FollowError> {
-        match self.doubts.raise(Doubt::Missing, at, self.shared.timing.confirm_for) {
+        match self.kept.doubts.raise(Doubt::Missing, at, self.shared.timing.confirm_for) {
             Patience::Wait => Ok(Round::InDoubt),
             Patience::Over { .. } => {
                 let note = head.note().as_bytes();
@@ -147,7 +147,7 @@ impl Follower {
         segment: &Segment,
         at: i64,
     ) -> Result<Round, FollowError> {
-        match self.doubts.raise(Doubt::Leaves, at, self.shared.timing.confirm_for) {
+        match self.kept.doubts.raise(Doubt::Leaves, at, self.shared.timing.confirm_for) {
             Patience::Wait => Ok(Round::InDoubt),
             Patience::Over { .. } => {
                 let start = position.verified.size();

@@ -80,13 +80,14 @@ pub fn conditions(status: &LogStatus, timing: &Timing, now: i64) -> Vec<Conditio
     {
         found.push(Condition::Blind { since: *since, error: error.clone() });
     }
-    if let Some(patience) = status.stale_after.filter(|_| !status.frozen)
+    if !status.frozen
+        && !status.closed
         && status.head.is_some()
         // A log that cannot be read is not stale: nobody knows.
         && status.failing.is_none()
     {
         let since = status.signed_at.map_or(status.head_seen_at, |signed| signed.min(now).max(status.head_seen_at));
-        if lasts(since, patience) {
+        if lasts(since, status.stale_after) {
             found.push(Condition::Stale { since, note: note() });
         }
     }

@@ -68,7 +68,7 @@ async fn each_condition_begins_when_it_has_lasted_and_not_before() {
         // A time from the future makes nothing fresh for ever.
         ("an old head, signed tomorrow", LogStatus { signed_at: Some(NOW + 1_440 * MINUTE), ..old(60) }, vec![]),
         ("closed", LogStatus { frozen: true, ..old(60) }, vec![]),
-        ("closed by announcement", LogStatus { stale_after: None, ..old(60) }, vec![]),
+        ("closed by announcement", LogStatus { closed: true, ..old(60) }, vec![]),
         ("old, and nobody can tell", LogStatus { failing: failing(1).failing, ..old(60) }, vec![]),
         (
             "skewed",
