@@ -86,7 +86,9 @@ pub fn conditions(status: &LogStatus, timing: &Timing, now: i64) -> Vec<Conditio
         // A log that cannot be read is not stale: nobody knows.
         && status.failing.is_none()
     {
-        let since = status.signed_at.map_or(status.head_seen_at, |signed| signed.min(now).max(status.head_seen_at));
+        // Where a time is signed it is that which counts: heads that are new to us may be days old, shown in their order
+        // by somebody who holds them back. An RFC 6962 log signs one within its maximum merge delay at least, a day.
+        let since = status.signed_at.map_or(status.head_seen_at, |signed| signed.min(now));
         if lasts(since, status.stale_after) {
             found.push(Condition::Stale { since, note: note() });
         }
