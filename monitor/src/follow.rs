@@ -150,6 +150,15 @@ pub(crate) enum Round {
     Held,
 }
 
+/// What a follower hands on to the next one of the same log: what lasts for a while is told, however often it is started
+/// anew meanwhile.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    doubts: Doubts,
+    /// The tree that a closed log was first seen with, and since when it has not changed (unix milliseconds).
+    closed_with: Option<(head::TreeHead, i64)>,
+}
+
 /// Follows one log.
 pub(crate) struct Follower {
     shared: Arc<Shared>,
@@ -157,14 +166,12 @@ pub(crate) struct Follower {
     log: LogDescription,
     reader: Arc<dyn LogReader>,
     status: Status,
-    doubts: Doubts,
+    kept: Kept,
     batch_bytes: BatchBytes,
     /// Findings that were raised by this process: fingerprint and occurrence.
     raised: BTreeSet<(String, String)>,
     /// When the head before was asked for, in unix milliseconds: what is signed now was signed since.
     asked_before: Option<i64>,
-    /// The tree that a closed log was first seen with, and since when it has not changed (unix milliseconds).
-    closed_with: Option<(head::TreeHead, i64)>,
     /// Verified sizes behind which leaves that are not committed were told of.
     shown_uncommitted: BTreeSet<u64>,
 }
@@ -178,22 +185,27 @@ impl Follower {
             log,
             reader,
             status,
-            doubts: Doubts::default(),
+            kept: Kept::default(),
             batch_bytes: BatchBytes::default(),
             raised: BTreeSet::new(),
             asked_before: None,
-            closed_with: None,
             shown_uncommitted: BTreeSet::new(),
         }
     }
 
+    /// Goes on where the one before it ended.
+    pub(crate) fn with(mut self, kept: Kept) -> Self {
+        self.kept = kept;
+        self
+    }
+
     /// Follows until told to stop, or until it cannot go on by itself.
-    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Kept {
         let mut trouble = Trouble::default();
         loop {
             let outcome = tokio::select! {
                 outcome = self.tenure(&mut trouble) => outcome,
-                () = stopped(&mut stop) => return,
+                () = stopped(&mut stop) => return self.kept,
             };
             self.status.write(|status| status.held = false);
             let wait = match outcome {
@@ -206,14 +218,14 @@ impl Follower {
                     let wait = trouble.began(&self.log.origin, &error, &self.status);
                     if error.is_final() {
                         tracing::error!(log.origin = %self.log.origin, "this log is not followed any more");
-                        return;
+                        return self.kept;
                     }
                     wait
                 }
             };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = stopped(&mut stop) => return,
+                () = stopped(&mut stop) => return self.kept,
             }
         }
     }
@@ -252,7 +264,7 @@ impl Follower {
         let timing = &self.shared.timing;
         match round {
             Round::More => Duration::ZERO,
-            Round::CaughtUp if position.frozen_at.is_some() && !self.doubts.any() => {
+            Round::CaughtUp if position.frozen_at.is_some() && !self.kept.doubts.any() => {
                 timing.reproof_every.max(timing.interval)
             }
             Round::CaughtUp | Round::Later | Round::InDoubt | Round::Held => timing.interval,
@@ -339,7 +351,7 @@ impl Follower {
     /// Shows where a round has left the log.
     fn show(&self, position: &Position, round: Round) {
         let now = now_ms();
-        let doubtful = self.doubts.any() || matches!(round, Round::InDoubt | Round::Held);
+        let doubtful = self.kept.doubts.any() || matches!(round, Round::InDoubt | Round::Held);
         self.status.write(|status| {
             status.in_doubt = doubtful;
             status.verified_size = position.verified.size();

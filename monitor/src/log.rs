@@ -98,6 +98,12 @@ pub trait LogReader: Send + Sync {
         Ok(None)
     }
 
+    /// The position in this tree that the log's API calls by this number. `None`: it is of another tree, a Rekor v1
+    /// server's shard before or after this one.
+    async fn position_of(&self, index: u64) -> Result<Option<u64>, ReadError> {
+        Ok(Some(index))
+    }
+
     /// What the log's API adds to a position in this tree: Rekor v1 counts on over all its shards, and it is that
     /// number which its entries and bundles carry as their log index.
     async fn first_index(&self) -> Result<u64, ReadError> {

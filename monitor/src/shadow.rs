@@ -34,8 +34,8 @@ pub(crate) enum Fit {
 pub struct Walk {
     /// The last observation that was looked at.
     seen_to: i64,
-    /// Observations that could not be told about yet.
-    pending: Vec<Observation>,
+    /// Observations that could not be told about yet, and since when (unix milliseconds).
+    pending: Vec<(Observation, i64)>,
     /// The trees that all of them were held against.
     trees: BTreeSet<String>,
     /// Origins that nobody announced, and since when they are met.

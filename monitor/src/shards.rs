@@ -14,6 +14,9 @@ use crate::log::rekor_v1::{Shard, tree_id_of};
 pub(crate) struct Expanded {
     /// One for each log or shard.
     pub(crate) logs: Vec<LogSpec>,
+    /// Origins of shards that a server lists, and of which it showed no head that the pinned key has signed, each with
+    /// the origin of its server: a list can invent as many as it likes. Those that are followed are among the logs.
+    pub(crate) unsigned: BTreeMap<String, String>,
     /// Servers whose shards could not be listed: the origin and why. Of these, what is followed already is among the logs.
     pub(crate) unlisted: Vec<(String, String)>,
 }
@@ -33,14 +36,29 @@ pub(crate) async fn expand(readers: &Readers, material: &[LogSpec], followed: &[
         };
         match listed {
             Ok(shards) => {
-                let shard = |origin: String, active: bool| LogSpec {
+                let shards: Vec<(Shard, String)> =
+                    shards.into_iter().map(|it| (it.clone(), name(spec, &it, followed))).collect();
+                // The list is the server's word, unsigned. That a shard is retired is believed where the key has signed
+                // heads of it and of the one that takes its place, and that one is not itself known to be closed: if it
+                // is not what it is called, it does not grow, and that is told. Otherwise a lie would silence the log.
+                let is_closed =
+                    |origin: &String| followed.iter().any(|log| log.origin == *origin && log.frozen_at.is_some());
+                let succeeded =
+                    shards.iter().any(|(it, origin)| it.active && it.is_signed(&spec.key) && !is_closed(origin));
+                let shard = |origin: String, closed: bool| LogSpec {
                     origin,
-                    closed: spec.closed || !active,
+                    closed: spec.closed || closed,
                     // The server announces its shards, and signs their heads with the one key.
                     announced: true,
                     ..spec.clone()
                 };
-                expanded.logs.extend(shards.into_iter().map(|it| shard(name(spec, &it, followed), it.active)));
+                for (it, origin) in shards {
+                    let signed = it.is_signed(&spec.key);
+                    if !signed {
+                        expanded.unsigned.insert(origin.clone(), spec.origin.clone());
+                    }
+                    expanded.logs.push(shard(origin, !it.active && signed && succeeded));
+                }
                 // A shard that is listed no more is still looked at: it must stay as it was.
                 let listed: Vec<String> = expanded.logs.iter().map(|log| log.origin.clone()).collect();
                 let gone = known_shards(spec, followed).filter(|log| !listed.contains(&log.origin));

@@ -76,6 +76,8 @@ struct Inner {
     head: HeadLies,
     /// Shards that `/api/v1/log` does not name.
     hidden: Vec<u64>,
+    /// What `/api/v1/log` answers instead of the truth.
+    listed: Option<Value>,
 }
 
 /// Other histories that stand in for this one.
@@ -113,6 +115,7 @@ impl SandboxRekorV1 {
                 leaves: LeafLies::default(),
                 head: HeadLies::default(),
                 hidden: Vec::new(),
+                listed: None,
             }),
             elsewhere: Mutex::default(),
         });

@@ -42,7 +42,7 @@ impl Follower {
             Err(problem) => problem,
         };
         // Asked for twice, so that one garbled answer is not an alarm.
-        if self.doubts.raise(Doubt::Head, at, self.shared.timing.interval / 2) == Patience::Wait {
+        if self.kept.doubts.raise(Doubt::Head, at, self.shared.timing.interval / 2) == Patience::Wait {
             return Ok(Err(Round::InDoubt));
         }
         let found = match &problem {
@@ -130,7 +130,7 @@ impl Follower {
         let (known_note, new_note) = (known.note().as_bytes(), head.note().as_bytes());
         let mut round = Round::InDoubt;
         let patience = self.shared.timing.rollback_after;
-        if let Patience::Over { since } = self.doubts.raise(Doubt::Smaller, at, patience) {
+        if let Patience::Over { since } = self.kept.doubts.raise(Doubt::Smaller, at, patience) {
             self.say(held, vec![finding::rollback(&self.log, known_note, new_note, since, at)]).await?;
             round = Round::Held;
         }
@@ -139,7 +139,7 @@ impl Follower {
             Ok(Continues::Yes) => self.dispel(Doubt::Earlier),
             Ok(Continues::No(hashes)) => {
                 let patience = self.shared.timing.confirm_for;
-                if let Patience::Over { .. } = self.doubts.raise(Doubt::Earlier, at, patience) {
+                if let Patience::Over { .. } = self.kept.doubts.raise(Doubt::Earlier, at, patience) {
                     let how = Growth::Refused { hashes: &hashes };
                     let found = finding::inconsistent_growth(&self.log, new_note, known_note, how, at);
                     self.say(held, vec![found]).await?;
@@ -182,7 +182,7 @@ impl Follower {
                 let how = Growth::Contradiction { old_range: &position.verified, node: &node };
                 Some(finding::inconsistent_growth(&self.log, &old, new_note, how, at))
             }
-            None => match self.doubts.raise(Doubt::Growth, at, self.shared.timing.confirm_for) {
+            None => match self.kept.doubts.raise(Doubt::Growth, at, self.shared.timing.confirm_for) {
                 Patience::Over { .. } => {
                     let how = Growth::Refused { hashes: &hashes };
                     Some(finding::inconsistent_growth(&self.log, &old, new_note, how, at))
@@ -274,13 +274,14 @@ impl Follower {
     /// Whether the log will not grow any more: it says so itself, or it was announced as closed and has not changed for
     /// a while since (what was taken in before is still integrated).
     fn closes(&mut self, head: &Checkpoint, tree: TreeHead, at: i64) -> bool {
-        if !self.spec.closed {
+        if !self.status.is_closed() {
+            self.kept.closed_with = None;
             return head.is_frozen();
         }
-        let since = match self.closed_with {
+        let since = match self.kept.closed_with {
             Some((with, since)) if with == tree => since,
             _ => {
-                self.closed_with = Some((tree, at));
+                self.kept.closed_with = Some((tree, at));
                 at
             }
         };
@@ -327,7 +328,8 @@ impl Follower {
         if policy.check(head.note()).satisfied {
             self.dispel(Doubt::Quorum);
             self.status.write(|status| status.quorum_lost = None);
-        } else if let Patience::Over { .. } = self.doubts.raise(Doubt::Quorum, at, self.shared.timing.interval / 2) {
+        } else if let Patience::Over { .. } = self.kept.doubts.raise(Doubt::Quorum, at, self.shared.timing.interval / 2)
+        {
             self.status.write(|status| status.quorum_lost = Some(head.clone()));
         }
     }
@@ -349,12 +351,12 @@ impl Follower {
 
     /// How what may be in doubt is fetched.
     pub(super) fn fresh(&self) -> Fresh {
-        if self.doubts.distrusts_fetches() { Fresh::Yes } else { Fresh::No }
+        if self.kept.doubts.distrusts_fetches() { Fresh::Yes } else { Fresh::No }
     }
 
     /// It looks right again.
     pub(super) fn dispel(&mut self, doubt: Doubt) {
-        if let Some(since) = self.doubts.dispel(doubt) {
+        if let Some(since) = self.kept.doubts.dispel(doubt) {
             let seconds = now_ms().saturating_sub(since) / 1000;
             tracing::info!(log.origin = %self.log.origin, ?doubt, seconds, "what did not fit does again");
             self.shared.metrics.dispelled(&self.log.origin);

@@ -15,8 +15,10 @@ pub struct LogStatus {
     pub log: LogDescription,
     /// How much of it is read.
     pub coverage: Coverage,
-    /// How long it may be without a new head; `None` where it is closed.
-    pub stale_after: Option<Duration>,
+    /// How long it may be without a new head.
+    pub stale_after: Duration,
+    /// It is announced as closed: it need not have a new head, and must not grow any more.
+    pub closed: bool,
     /// This process follows it now.
     pub held: bool,
     /// Since when we look at it, in unix milliseconds.
@@ -63,7 +65,8 @@ impl LogStatus {
         Self {
             log: LogDescription::new(spec.origin.clone(), spec.kind, &spec.key),
             coverage: spec.coverage,
-            stale_after: (!spec.closed).then(|| spec.stale_after.unwrap_or(stale_after)),
+            stale_after: spec.stale_after.unwrap_or(stale_after),
+            closed: spec.closed,
             held: false,
             began_at: now,
             opened_at: None,
@@ -113,6 +116,11 @@ impl Status {
     /// As it is now.
     pub fn read(&self) -> LogStatus {
         self.lock().clone()
+    }
+
+    /// Whether the log is announced as closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     pub(crate) fn write(&self, change: impl FnOnce(&mut LogStatus)) {

@@ -45,7 +45,12 @@ impl Follower {
             let end = segment_end(position.verified.size(), readable, self.shared.limits.segment_leaves);
             if end == position.verified.size() {
                 self.keep_head(held, position).await?;
-                return Ok(if end == head.size() { Round::CaughtUp } else { Round::Later });
+                if end < head.size() {
+                    return Ok(Round::Later);
+                }
+                // Nothing is left to read: what was missing was for a head that is not shown any more.
+                self.dispel(Doubt::Missing);
+                return Ok(Round::CaughtUp);
             }
             if let Some(round) = self.segment(held, position, &head, (end, readable), &mut ahead, &matching).await? {
                 self.keep_head(held, position).await?;
@@ -127,7 +132,7 @@ impl Follower {
         head: &Checkpoint,
         at: i64,
     ) -> Result<Round, FollowError> {
-        match self.doubts.raise(Doubt::Missing, at, self.shared.timing.confirm_for) {
+        match self.kept.doubts.raise(Doubt::Missing, at, self.shared.timing.confirm_for) {
             Patience::Wait => Ok(Round::InDoubt),
             Patience::Over { .. } => {
                 let note = head.note().as_bytes();
@@ -147,7 +152,7 @@ impl Follower {
         segment: &Segment,
         at: i64,
     ) -> Result<Round, FollowError> {
-        match self.doubts.raise(Doubt::Leaves, at, self.shared.timing.confirm_for) {
+        match self.kept.doubts.raise(Doubt::Leaves, at, self.shared.timing.confirm_for) {
             Patience::Wait => Ok(Round::InDoubt),
             Patience::Over { .. } => {
                 let start = position.verified.size();

@@ -80,13 +80,16 @@ pub fn conditions(status: &LogStatus, timing: &Timing, now: i64) -> Vec<Conditio
     {
         found.push(Condition::Blind { since: *since, error: error.clone() });
     }
-    if let Some(patience) = status.stale_after.filter(|_| !status.frozen)
+    if !status.frozen
+        && !status.closed
         && status.head.is_some()
         // A log that cannot be read is not stale: nobody knows.
         && status.failing.is_none()
     {
-        let since = status.signed_at.map_or(status.head_seen_at, |signed| signed.min(now).max(status.head_seen_at));
-        if lasts(since, patience) {
+        // Where a time is signed it is that which counts: heads that are new to us may be days old, shown in their order
+        // by somebody who holds them back. An RFC 6962 log signs one within its maximum merge delay at least, a day.
+        let since = status.signed_at.map_or(status.head_seen_at, |signed| signed.min(now));
+        if lasts(since, status.stale_after) {
             found.push(Condition::Stale { since, note: note() });
         }
     }

@@ -65,10 +65,16 @@ async fn each_condition_begins_when_it_has_lasted_and_not_before() {
         ("an old head", old(59), vec![]),
         ("too old a head", old(60), vec!["stale_log"]),
         ("an old head, cosigned lately", LogStatus { signed_at: Some(NOW - MINUTE), ..old(60) }, vec![]),
+        (
+            "a new head that was signed long ago",
+            LogStatus { signed_at: Some(NOW - 60 * MINUTE), ..well.clone() },
+            vec!["stale_log"],
+        ),
+        ("a new head that was signed lately", LogStatus { signed_at: Some(NOW - 59 * MINUTE), ..well.clone() }, vec![]),
         // A time from the future makes nothing fresh for ever.
         ("an old head, signed tomorrow", LogStatus { signed_at: Some(NOW + 1_440 * MINUTE), ..old(60) }, vec![]),
         ("closed", LogStatus { frozen: true, ..old(60) }, vec![]),
-        ("closed by announcement", LogStatus { stale_after: None, ..old(60) }, vec![]),
+        ("closed by announcement", LogStatus { closed: true, ..old(60) }, vec![]),
         ("old, and nobody can tell", LogStatus { failing: failing(1).failing, ..old(60) }, vec![]),
         (
             "skewed",

@@ -26,7 +26,7 @@ pub struct FollowedTree {
 pub(crate) enum Located<'a> {
     /// In this tree, at this index of it. The offset is what the log's API adds.
     At { tree: &'a FollowedTree, index: u64, offset: u64 },
-    /// In a tree that is not among these.
+    /// In a tree that is not among these: another monitor follows it, or this one does not yet.
     Elsewhere,
 }
 
@@ -45,19 +45,19 @@ pub(crate) async fn locate<'a>(forest: &'a [FollowedTree], entry: &LogEntry) -> 
         }
         return Ok(Located::Elsewhere);
     }
-    let mut best: Option<Located<'a>> = None;
-    let mut nearest = 0;
+    // Each tree knows its own indices: the nearest of those that are followed here need not be the one.
+    let mut unasked = None;
     for tree in of_log {
-        let offset = tree.reader.first_index().await?;
-        // The shard that begins last before the index.
-        if let Some(index) = entry.log_index.checked_sub(offset)
-            && (best.is_none() || offset > nearest)
-        {
-            nearest = offset;
-            best = Some(Located::At { tree, index, offset });
+        match tree.reader.position_of(entry.log_index).await {
+            Ok(Some(index)) => {
+                let offset = entry.log_index.saturating_sub(index);
+                return Ok(Located::At { tree, index, offset });
+            }
+            Ok(None) => {}
+            Err(error) => unasked = Some(error),
         }
     }
-    Ok(best.unwrap_or(Located::Elsewhere))
+    unasked.map_or(Ok(Located::Elsewhere), Err)
 }
 
 pub(crate) fn is_of_log(tree: &FollowedTree, entry: &LogEntry) -> bool {

@@ -35,8 +35,8 @@ pub(super) struct RekorV1 {
     pub(super) origin: String,
     pub(super) key: LogKey,
     pub(super) tree_id: u64,
-    /// The server's index of the shard's first leaf, once it has said so.
-    first: Mutex<Option<u64>>,
+    /// The server's index of the shard's first leaf, once it has said so, and how many leaves it had then.
+    first: Mutex<Option<(u64, u64)>>,
 }
 
 #[derive(Deserialize)]
@@ -78,14 +78,14 @@ impl RekorV1 {
             what: self.origin.clone(),
             detail: "without that tree in its list of shards".into(),
         })?;
-        *self.first() = Some(found.first_index);
+        *self.first() = Some((found.first_index, found.size));
         Ok(found)
     }
 
     async fn offset(&self) -> Result<u64, ReadError> {
         let known = *self.first();
         match known {
-            Some(first) => Ok(first),
+            Some((first, _)) => Ok(first),
             None => self.shard().await.map(|shard| shard.first_index),
         }
     }
@@ -151,7 +151,7 @@ impl RekorV1 {
         self.exchange.malformed(what, detail, served)
     }
 
-    fn first(&self) -> MutexGuard<'_, Option<u64>> {
+    fn first(&self) -> MutexGuard<'_, Option<(u64, u64)>> {
         self.first.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -233,6 +233,18 @@ impl LogReader for RekorV1 {
         let consistency = self.consistency(size, served.tree_size, fresh).await?;
         tlog::older_inclusion_proof(index, size, served.tree_size, &hashes, &consistency)
             .ok_or_else(|| self.malformed(&what, "a proof that lacks hashes or has too many", Bytes::new()))
+    }
+
+    /// The list of shards says whose an index is. Behind the end of the active shard as it was listed last there may be
+    /// another one by now.
+    async fn position_of(&self, index: u64) -> Result<Option<u64>, ReadError> {
+        let known = *self.first();
+        let of_known = known.and_then(|(first, size)| index.checked_sub(first).filter(|position| *position < size));
+        if of_known.is_some() {
+            return Ok(of_known);
+        }
+        let shard = self.shard().await?;
+        Ok(index.checked_sub(shard.first_index).filter(|position| shard.active || *position < shard.size))
     }
 
     async fn first_index(&self) -> Result<u64, ReadError> {

@@ -9,9 +9,9 @@ use tokio::sync::watch;
 
 use super::trust::From;
 use super::{Monitor, MonitorError};
-use crate::config::LogSpec;
+use crate::config::{LogKind, LogSpec};
 use crate::finding;
-use crate::follow::{Follower, LogStatus, Status, now_ms};
+use crate::follow::{Follower, Kept, LogStatus, Status, now_ms};
 use crate::inclusion::FollowedTree;
 use crate::log::LogReader;
 use crate::shards::{Naming, expand, is_shard_of, naming};
@@ -34,7 +34,17 @@ struct Following {
     status: Status,
     /// Tells the follower to give its lease back and end.
     stop: watch::Sender<bool>,
-    task: Task,
+    task: Task<Kept>,
+}
+
+/// What one that ended hands on to the next one of the same log.
+#[derive(Default)]
+struct Before {
+    kept: Kept,
+    failing: Option<(i64, String)>,
+    behind_since: Option<i64>,
+    /// It is closed, and stays so.
+    closed: bool,
 }
 
 impl Monitor {
@@ -43,8 +53,16 @@ impl Monitor {
         let stored = self.store.followed_logs().await?;
         let expanded = expand(&self.readers, material, &stored).await;
         let mut named = Vec::new();
+        let mut unsigned = BTreeMap::<String, Vec<String>>::new();
         for spec in expanded.logs {
-            let reader = match naming(&spec, &stored) {
+            let naming = naming(&spec, &stored);
+            if matches!(naming, Naming::Successor | Naming::Untrusted)
+                && let Some(server) = expanded.unsigned.get(&spec.origin)
+            {
+                unsigned.entry(server.clone()).or_default().push(spec.origin);
+                continue;
+            }
+            let reader = match naming {
                 Naming::Known => self.reader(&spec),
                 Naming::Successor => {
                     self.trust_one(&spec, From::Zero, "named by the trust material", "sealwatch").await?;
@@ -65,6 +83,16 @@ impl Monitor {
             if !has_shards {
                 named.push(Named { spec: spec.clone(), reader: Err(problem) });
             }
+        }
+        // Nor can one that lists shards of which the pinned key has signed nothing. They are one matter, however many.
+        for (origin, shards) in unsigned {
+            let Some(spec) = material.iter().find(|spec| spec.origin == origin) else { continue };
+            let (count, first) = (shards.len(), shards.first().map(String::as_str).unwrap_or_default());
+            let problem = format!(
+                "it lists {count} shards without a head that its pinned key has signed, the first of them {first:?}: \
+                 they are not followed"
+            );
+            named.push(Named { spec: spec.clone(), reader: Err(problem) });
         }
         Ok(named)
     }
@@ -108,12 +136,13 @@ impl Followers {
         for Named { spec, reader } in named {
             let origin = spec.origin.clone();
             let before = match self.0.remove(&origin) {
-                Some(following) if following.goes_on(&spec, reader.is_ok()) => {
+                Some(mut following) if following.goes_on(&spec, reader.is_ok()) => {
+                    following.announce(spec.closed);
                     self.0.insert(origin, following);
                     continue;
                 }
                 Some(following) => following.end().await,
-                None => None,
+                None => Before::default(),
             };
             let following = match reader {
                 Ok(reader) => start(monitor, spec, reader, before),
@@ -147,17 +176,19 @@ impl Followers {
     }
 }
 
-fn start(monitor: &Monitor, spec: LogSpec, reader: Arc<dyn LogReader>, before: Option<(i64, String)>) -> Following {
+fn start(monitor: &Monitor, mut spec: LogSpec, reader: Arc<dyn LogReader>, before: Before) -> Following {
+    spec.closed |= before.closed;
     let (stop, stopped) = watch::channel(false);
     let (follower, status) = monitor.follower(&spec, &reader);
-    status.write(|status| status.failing = before);
-    Following { spec, reader: Some(reader), status, stop, task: Task::spawn(follower.run(stopped)) }
+    status.write(|status| (status.failing, status.behind_since) = (before.failing, before.behind_since));
+    let task = Task::spawn(follower.with(before.kept).run(stopped));
+    Following { spec, reader: Some(reader), status, stop, task }
 }
 
-fn refuse(monitor: &Monitor, spec: LogSpec, problem: String, before: Option<(i64, String)>) -> Following {
+fn refuse(monitor: &Monitor, spec: LogSpec, problem: String, before: Before) -> Following {
     tracing::error!(log.origin = %spec.origin, %problem, "this log is not followed");
     let status = LogStatus::new(&spec, monitor.config.timing.stale_after, now_ms());
-    let since = before.map_or_else(now_ms, |(since, _)| since);
+    let since = before.failing.map_or_else(now_ms, |(since, _)| since);
     let status = Status::new(LogStatus { failing: Some((since, problem)), ..status });
     let (stop, _) = watch::channel(false);
     Following { spec, reader: None, status, stop, task: Task::spawn(std::future::pending()) }
@@ -171,17 +202,27 @@ pub(super) fn tree(reader: &Arc<dyn LogReader>, status: &LogStatus) -> Option<Fo
 }
 
 impl Following {
-    /// Whether this is what is to be followed, and it is.
+    /// Whether this is what is to be followed, and it is. That a log is closed now changes nothing else about it.
     fn goes_on(&self, spec: &LogSpec, readable: bool) -> bool {
-        self.spec == *spec && self.reader.is_some() == readable && !self.task.is_finished()
+        self.spec == LogSpec { closed: self.spec.closed, ..spec.clone() }
+            && self.reader.is_some() == readable
+            && !self.task.is_finished()
     }
 
-    /// Ends the follower, which gives its lease back; answers with the trouble that it had.
-    async fn end(mut self) -> Option<(i64, String)> {
-        self.stop.send_replace(true);
-        if self.reader.is_some() {
-            self.task.ended().await;
+    /// The log is announced as closed, or as open. What only a server's list says goes one way: of the shards of Rekor v1
+    /// none is opened again, whatever an older replica says. One that grows all the same is told of.
+    fn announce(&mut self, closed: bool) {
+        if closed || self.spec.kind != LogKind::RekorV1 {
+            self.spec.closed = closed;
+            self.status.write(|status| status.closed = closed);
         }
-        self.status.read().failing
+    }
+
+    /// Ends the follower, which gives its lease back; answers with what it has not done with.
+    async fn end(mut self) -> Before {
+        self.stop.send_replace(true);
+        let kept = if self.reader.is_some() { self.task.ended().await.unwrap_or_default() } else { Kept::default() };
+        let LogStatus { failing, behind_since, closed, .. } = self.status.read();
+        Before { kept, failing, behind_since, closed: closed && self.spec.kind == LogKind::RekorV1 }
     }
 }

@@ -53,6 +53,15 @@ impl Monitor {
             let named = material.iter().map(|spec| spec.origin.clone()).collect();
             return Err(MonitorError::UnknownLog { origin: origin.to_owned(), named });
         }
+        // A list of shards is no more than a claim: what the pinned key has not signed is not trusted by asking for the server.
+        let (unsigned, chosen): (Vec<_>, Vec<_>) =
+            chosen.into_iter().partition(|spec| expanded.unsigned.contains_key(&spec.origin));
+        for spec in &unsigned {
+            tracing::warn!(log.origin = %spec.origin, "a listed shard shows no head that the pinned key has signed; it is not trusted");
+        }
+        if let (Some(spec), []) = (unsigned.first(), &chosen[..]) {
+            return Err(unreadable(&spec.origin, "it shows no head that its pinned key has signed"));
+        }
         let mut trusted = Vec::new();
         for spec in chosen {
             trusted.push(self.trust_one(spec, from, because, by).await?);

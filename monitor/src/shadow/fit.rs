@@ -61,7 +61,10 @@ impl LedgerSide {
         }
         // The promise alone: a proof beside it is of another head.
         let promise = LogEntry { proof: None, ..entry.clone() };
-        let Located::At { tree, index, offset } = locate(forest, &promise).await? else { return Ok(Fit::Later) };
+        // Once its tree is followed here, all that was met is looked at again.
+        let Located::At { tree, index, offset } = locate(forest, &promise).await? else {
+            return Ok(Fit::NothingSigned);
+        };
         let overdue = self.is_overdue(tree, met);
         let found = place(tree, index, &entry.leaf_hash()).await?;
         let other = match &found {

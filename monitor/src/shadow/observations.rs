@@ -13,6 +13,10 @@ const AT_ONCE: u32 = 500;
 /// Observations that wait to be told about; while there are more, no new ones are looked at.
 const PENDING: usize = 5_000;
 
+/// How long an observation waits to be told about: far longer than any deadline. Nobody can stop the others with those
+/// that nothing can be told about.
+const WAITS_MS: i64 = 24 * 60 * 60 * 1_000;
+
 /// What a go came to.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Checked {
@@ -50,7 +54,7 @@ impl LedgerSide {
                 }
             };
             last = new.last().map_or(seen_to, |observation| observation.id);
-            waiting.extend(new);
+            waiting.extend(new.into_iter().map(|observation| (observation, now)));
         }
         let mut checked = Checked::default();
         let (mut pending, mut findings) = (Vec::new(), Vec::new());
@@ -75,20 +79,27 @@ impl LedgerSide {
     async fn hold_against(
         &self,
         forest: &[FollowedTree],
-        waiting: Vec<Observation>,
+        waiting: Vec<(Observation, i64)>,
         now: i64,
         checked: &mut Checked,
-        pending: &mut Vec<Observation>,
+        pending: &mut Vec<(Observation, i64)>,
         findings: &mut Vec<NewFinding>,
     ) -> Result<(), LedgerError> {
-        for observation in waiting {
+        let mut expired = 0u64;
+        for (observation, since) in waiting {
             let Ok(entry) = LogEntry::from_json(&observation.entry_json) else {
                 checked.ignored += 1;
                 continue;
             };
             match self.fit(forest, &entry, "registry", observation.at, now).await {
-                Ok(Fit::Fits) => checked.fits += 1,
-                Ok(Fit::NothingSigned) => checked.ignored += 1,
+                Ok(Fit::Fits) => {
+                    checked.fits += 1;
+                    continue;
+                }
+                Ok(Fit::NothingSigned) => {
+                    checked.ignored += 1;
+                    continue;
+                }
                 Ok(Fit::Splits(finding)) => {
                     checked.splits += 1;
                     tracing::warn!(
@@ -96,18 +107,23 @@ impl LedgerSide {
                         title = %finding.title, "a log entry in a registry does not fit"
                     );
                     findings.push(*finding);
+                    continue;
                 }
-                Ok(Fit::Later) => {
-                    checked.later += 1;
-                    pending.push(observation);
-                }
+                Ok(Fit::Later) => {}
                 Err(LedgerError::Read(error)) => {
                     tracing::debug!(%error, "a log could not be asked about an observation");
-                    checked.later += 1;
-                    pending.push(observation);
                 }
                 Err(error) => return Err(error),
             }
+            checked.later += 1;
+            if now.saturating_sub(since) < WAITS_MS {
+                pending.push((observation, since));
+            } else {
+                expired += 1;
+            }
+        }
+        if expired > 0 {
+            tracing::warn!(expired, "nothing could be told for a day about what was met in registries; it is left");
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Heads and promises that are met in registries.
 
 use bundle::{EntryProof, LogEntry};
-use sandbox::SandboxLog;
+use sandbox::{RekorV1Options, SandboxLog, SandboxRekorV1};
 use store::{FindingKind, NewObservation, NoteSeen};
 use tlog::Hash;
 
@@ -190,6 +190,46 @@ async fn a_promise_for_an_index_that_holds_another_leaf_is_a_split_view() {
     // Beyond the tree until the deadline.
     let later = ground.v1_trees(&log, NOW + DEADLINE).await;
     assert_eq!(ground.side.check_observations(&later, NOW + DEADLINE).await.unwrap(), checked(0, 0, 0, 1));
+}
+
+#[tokio::test]
+async fn what_is_of_a_shard_that_is_not_followed_here_is_no_lie_of_the_one_before_it() {
+    let ground = Ground::new().await;
+    let log = SandboxRekorV1::start(RekorV1Options::default()).await.unwrap();
+    log.extend((0..5).map(|number| format!("{{\"first\":{number}}}").into_bytes()));
+    // The only shard, as far as was known when it was asked last; now it is followed by another one.
+    let late = NOW + 10 * DEADLINE;
+    let forest = ground.v1_trees(&log, late).await;
+    log.rotate(Vec::<Vec<u8>>::new()).unwrap();
+    let index = log.extend([b"{\"apiVersion\":\"0.0.1\",\"kind\":\"x\",\"spec\":1}".to_vec()]).start;
+    let (_, entry) = LogEntry::from_rekor_v1(log.entry_json(index).unwrap().to_string().as_bytes()).unwrap();
+    let promise = LogEntry { proof: None, ..entry };
+    observe(&ground, &promise, NOW).await;
+    let row = ground.record(1, b"ours", &ground.key.sign(b"ours"), NOW).await;
+    ground.record_entry(row, log.hostname(), &promise, NOW).await;
+    assert_eq!(ground.side.check_observations(&forest, late).await.unwrap(), checked(0, 1, 0, 0));
+    let included = ground.side.prove_own_entries(&forest, late).await.unwrap();
+    assert_eq!((included.elsewhere, included.withheld), (1, 0), "{included:?}");
+    assert!(findings(&ground).await.is_empty());
+    // It is followed: all that was met is looked at again.
+    let forest = ground.v1_trees(&log, late).await;
+    assert_eq!(ground.side.check_observations(&forest, late).await.unwrap(), checked(1, 0, 0, 0));
+}
+
+#[tokio::test]
+async fn what_cannot_be_told_is_left_in_the_end() {
+    const DAY: i64 = 86_400_000;
+    let ground = Ground::new().await;
+    let log = grown(&ground, 5).await;
+    let then = answer(&log, 2);
+    log.extend([b"{}".to_vec()]);
+    observe(&ground, &then, NOW).await;
+    let forest = [ground.tree_at(&log, NOW).await];
+    log.shutdown();
+    for (now, later) in [(NOW, 1), (NOW + DAY - 1, 1), (NOW + DAY, 1), (NOW + DAY + 1, 0)] {
+        let outcome = ground.side.check_observations(&forest, now).await.unwrap();
+        assert_eq!(outcome, checked(0, 0, later, 0), "{}", now - NOW);
+    }
 }
 
 #[tokio::test]

@@ -92,6 +92,31 @@ async fn a_leaf_that_is_swapped_for_a_moment_is_no_finding() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_missing_for_a_moment_is_forgotten_when_nothing_is_missing() {
+    let second = std::time::Duration::from_secs(1);
+    let log = log_with(500).await;
+    let mut rig = Rig::following(&log).await;
+    rig.config.timing.confirm_for = 2 * second;
+    let running = rig.start();
+    rig.verified(log.origin(), 500).await;
+    let old = log.checkpoint();
+    let gone = || sandbox::Fault::Refuse { status: http::StatusCode::NOT_FOUND, retry_after: None };
+    log.faults().plan(http::Method::GET, "tile/0/", gone(), u32::MAX);
+    log.extend(foreign(500..600));
+    tokio::time::sleep(second / 2).await;
+    // The head before, of which everything is read; for longer than a doubt must last.
+    log.serve_checkpoint(Some(old));
+    tokio::time::sleep(2 * second).await;
+    log.serve_checkpoint(None);
+    tokio::time::sleep(second / 2).await;
+    rig.only(&[]).await;
+    log.faults().clear();
+    rig.verified(log.origin(), 600).await;
+    running.stop().await.expect("a clean end");
+    rig.only(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_omitted_leaf_is_a_missing_one() {
     let log = log_with(900).await;
     log.omit_leaf(300);

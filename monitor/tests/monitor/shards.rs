@@ -97,6 +97,102 @@ async fn a_rekor_v1_server_that_is_known_by_its_url_alone_has_the_name_that_its_
     assert_eq!(changed.store.followed_logs().await.expect("the store").len(), 2);
 }
 
+/// A shard in a list of shards.
+fn listed(tree_id: u64, head: &str) -> serde_json::Value {
+    let size: u64 = head.lines().nth(1).and_then(|line| line.parse().ok()).unwrap_or(1);
+    serde_json::json!({ "treeID": tree_id.to_string(), "treeSize": size, "signedTreeHead": head, "rootHash": "00" })
+}
+
+/// A list of shards.
+fn shard_list(active: serde_json::Value, inactive: Vec<serde_json::Value>) -> Option<serde_json::Value> {
+    let mut list = active;
+    list["inactiveShards"] = inactive.into();
+    Some(list)
+}
+
+fn v1_spec(log: &SandboxRekorV1) -> LogSpec {
+    let read_url = log.url().parse().expect("a url");
+    LogSpec {
+        requests_per_second: Some(1_000),
+        ..LogSpec::new(log.hostname(), LogKind::RekorV1, read_url, log.key().clone())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shards_that_a_list_invents_are_not_followed_and_told_of_once() {
+    let log = SandboxRekorV1::start(RekorV1Options::default()).await.expect("a log");
+    log.extend(v1_leaves(0..20));
+    let mut rig = Rig::new(vec![v1_spec(&log)]).await;
+    rig.config.timing.blind_after = std::time::Duration::from_millis(300);
+    // Neither another server's head nor one for another tree makes a shard.
+    let other = SandboxRekorV1::start(RekorV1Options::default()).await.expect("a log");
+    let (mine, theirs) = (log.checkpoint(), other.checkpoint());
+    let invented: Vec<_> = (2..40).map(|id| listed(id, if id % 2 == 0 { &theirs } else { &mine })).collect();
+    log.list_shards(shard_list(listed(log.tree_id(), &mine), invented));
+    let trusted = rig.trust(log.hostname(), From::Zero).await;
+    assert_eq!(trusted.iter().map(|it| &it.origin).collect::<Vec<_>>(), [&log.origin()]);
+    let running = rig.start();
+    let told = rig.finds(FindingKind::Blind).await;
+    assert!(told.detail.contains("38 shards"), "{}", told.detail);
+    running.stop().await.expect("a clean end");
+    rig.only(&[FindingKind::Blind]).await;
+    assert_eq!((rig.findings().await.len(), rig.store.followed_logs().await.expect("the store").len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_calls_the_active_shard_inactive_silences_nothing() {
+    let log = SandboxRekorV1::start(RekorV1Options::default()).await.expect("a log");
+    log.extend(v1_leaves(0..20));
+    let mut rig = Rig::new(vec![v1_spec(&log)]).await;
+    rig.config.timing.stale_after = std::time::Duration::from_secs(2);
+    let (first, first_id, first_head) = (log.origin(), log.tree_id(), log.checkpoint());
+    rig.trust(log.hostname(), From::Zero).await;
+    let running = rig.start();
+    rig.verified(&first, 20).await;
+    log.rotate(Vec::<Vec<u8>>::new()).expect("rotated");
+    let (second, second_id) = (log.origin(), log.tree_id());
+    log.extend(v1_leaves(20..40));
+    let second_head = log.checkpoint();
+    eventually("the first is closed", async || rig.log(&first).await.frozen_at.is_some()).await;
+    let stale = async |origin: &str| {
+        let found = rig.of_kind(FindingKind::StaleLog).await;
+        found.iter().any(|it| it.log_origin.as_deref() == Some(origin) && it.cleared_at.is_none())
+    };
+    // In its place is one that is not there; then one that is closed.
+    let lies = [
+        shard_list(listed(7, "nothing"), vec![listed(first_id, &first_head), listed(second_id, &second_head)]),
+        shard_list(listed(first_id, &first_head), vec![listed(second_id, &second_head)]),
+    ];
+    for lie in lies {
+        log.list_shards(None);
+        log.extend(v1_leaves(40..41));
+        eventually("it is fresh", async || !stale(&second).await).await;
+        log.list_shards(lie);
+        eventually("it is stale", async || stale(&second).await).await;
+    }
+    assert_eq!(rig.log(&second).await.frozen_at, None);
+    running.stop().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shard_that_is_listed_twice_is_doubted_as_long_as_any() {
+    let log = SandboxRekorV1::start(RekorV1Options::default()).await.expect("a log");
+    log.extend(v1_leaves(0..50));
+    let old = log.checkpoint();
+    log.extend(v1_leaves(50..90));
+    let mut rig = Rig::new(vec![v1_spec(&log)]).await;
+    rig.config.timing.rollback_after = std::time::Duration::from_secs(1);
+    let origin = log.origin();
+    rig.trust(log.hostname(), From::Zero).await;
+    let running = rig.start();
+    rig.verified(&origin, 90).await;
+    let twice = || vec![listed(log.tree_id(), &old)];
+    log.list_shards(shard_list(listed(log.tree_id(), &old), twice()));
+    let found = rig.finds(FindingKind::Rollback).await;
+    rig.evidence_holds(&found).await;
+    running.stop().await.expect("a clean end");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_announced_successor_starts_at_zero_and_the_old_shard_is_read_to_its_end() {
     let old = log_with(700).await;

@@ -133,6 +133,12 @@ impl SandboxRekorV1 {
         self.state.inner().hidden.push(tree_id);
     }
 
+    /// The list of shards is this one; nobody has signed it. A client sees shards that are not there, or whose heads are
+    /// not signed, or that are called active or inactive as the list likes.
+    pub fn list_shards(&self, answer: Option<Value>) {
+        self.state.inner().listed = answer;
+    }
+
     /// Checkpoints name another log in their first line and are signed by this one's key. A client sees a wrong
     /// origin.
     pub fn set_origin(&self, origin: Option<&str>) {
@@ -169,5 +175,6 @@ impl SandboxRekorV1 {
         inner.leaves = LeafLies::default();
         inner.head = HeadLies::default();
         inner.hidden.clear();
+        inner.listed = None;
     }
 }

@@ -1,5 +1,7 @@
 //! The shards of a Rekor v1 server, as `/api/v1/log` lists them.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use tlog::{Checkpoint, HeadFormat, LogKey};
 
@@ -61,6 +63,12 @@ pub(in crate::log) async fn shards(exchange: &Exchange, name: &str) -> Result<Ve
 }
 
 impl Shard {
+    /// Whether this key signed its head, for this tree and under its origin. All else that a list says is the server's
+    /// word, or that of whoever is between us and it.
+    pub(crate) fn is_signed(&self, key: &LogKey) -> bool {
+        self.signed_origin(key).is_some_and(|origin| origin == self.origin)
+    }
+
     /// The origin that its head bears, where this key signed it for this tree.
     pub(in crate::log) fn signed_origin(&self, key: &LogKey) -> Option<String> {
         let origin = self.head.lines().next().filter(|line| tree_id_of(line) == Some(self.tree_id))?;
@@ -78,10 +86,16 @@ fn parse(body: &[u8], name: &str) -> Result<Vec<Shard>, String> {
     let info: LogInfo = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     let active = Tree { tree_id: info.tree_id, size: info.size, head: info.head };
     let inactive = info.inactive.0.into_iter().map(|tree| (tree, false));
+    let active_id = decimal(&active.tree_id);
     let mut first_index = 0u64;
     let mut shards = Vec::new();
+    let mut listed = BTreeSet::new();
     for (tree, active) in inactive.chain([(active, true)]) {
         let tree_id = decimal(&tree.tree_id).ok_or_else(|| format!("no tree has the id {:?}", tree.tree_id))?;
+        // A tree is one log, however often it is listed; one that is active is not retired.
+        if !active && (Some(tree_id) == active_id || !listed.insert(tree_id)) {
+            continue;
+        }
         let origin = format!("{name} - {tree_id}");
         shards.push(Shard { origin, tree_id, size: tree.size, first_index, active, head: tree.head });
         first_index = first_index.checked_add(tree.size).ok_or("more entries than can be counted")?;
@@ -117,6 +131,16 @@ mod tests {
         );
         let alone = br#"{"signedTreeHead":"c","treeID":"30","treeSize":5,"inactiveShards":null}"#;
         assert_eq!(parse(alone, "rekor.test").expect("one").len(), 1);
+    }
+
+    #[test]
+    fn a_tree_that_is_listed_twice_is_one_shard_and_active_if_it_is_called_so_once() {
+        let body = br#"{"signedTreeHead":"c","treeID":"30","treeSize":5,"inactiveShards":[
+            {"signedTreeHead":"a","treeID":"10","treeSize":100},{"signedTreeHead":"x","treeID":"30","treeSize":4},
+            {"signedTreeHead":"b","treeID":"10","treeSize":9}]}"#;
+        let found = parse(body, "rekor.test").expect("shards");
+        let found: Vec<_> = found.iter().map(|s| (s.tree_id, s.first_index, s.active, s.head.as_str())).collect();
+        assert_eq!(found, [(10, 0, false, "a"), (30, 100, true, "c")]);
     }
 
     #[test]
