@@ -26,7 +26,7 @@ use crate::reconcile::{LedgerError, LedgerSide, LedgerTiming};
 use crate::trust_record::{TrustRecord, TrustRecordError, lost};
 use crate::watchlist::{WatchError, Watchlist};
 
-pub use once::{LogReport, OnceReport, Progress};
+pub use once::{Compared, LogReport, OnceReport, Progress};
 pub use trust::From;
 
 /// Reads logs, raises findings, tells people.

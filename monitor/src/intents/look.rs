@@ -34,6 +34,8 @@ pub struct Looked {
     pub vanished: u64,
     /// Rows that are others than they were.
     pub changed: u64,
+    /// The walk through the whole ledger has not come to its end yet.
+    pub more: bool,
 }
 
 impl LedgerSide {
@@ -172,6 +174,7 @@ impl LedgerSide {
             findings.extend(backdated.iter().map(|row| backdated_row(row, before, now)));
         }
         let ended = ids.len() < PAGE as usize;
+        looked.more = !ended;
         if ended {
             findings.extend(self.vanished_between(0, now, looked).await?);
         }

@@ -88,6 +88,12 @@ impl Monitor {
         Ok(())
     }
 
+    /// What watches over followers.
+    pub(super) fn health(&self) -> Health {
+        let Self { store, shared, config, .. } = self;
+        Health::new(Arc::clone(store), shared.sinks.clone(), config.timing, config.watches.clone())
+    }
+
     fn heartbeat(&self) -> Result<Option<Heartbeat>, MonitorError> {
         let every = self.config.timing.heartbeat_every;
         Ok(self.config.heartbeat.as_ref().map(|url| Heartbeat::new(url, every)).transpose()?)
@@ -136,13 +142,7 @@ struct Watching {
 
 impl Watching {
     fn new(monitor: &Monitor) -> Self {
-        let health = Health::new(
-            Arc::clone(&monitor.store),
-            monitor.shared.sinks.clone(),
-            monitor.config.timing,
-            monitor.config.watches.clone(),
-        );
-        Self { health, counted_at: None, failing: false }
+        Self { health: monitor.health(), counted_at: None, failing: false }
     }
 
     /// A log that is named no more is neither blind nor stale.

@@ -11,8 +11,10 @@ use super::Monitor;
 use crate::config::Timing;
 use crate::follow::backoff::random;
 use crate::follow::now_ms;
-use crate::inclusion::FollowedTree;
+use crate::inclusion::{FollowedTree, Included};
+use crate::reconcile::side::millis;
 use crate::reconcile::{LedgerError, LedgerSide};
+use crate::shadow::Checked;
 use crate::task::stopped;
 use crate::watchlist::Watchlist;
 
@@ -25,6 +27,15 @@ pub(super) struct Work {
     ledger: Arc<LedgerSide>,
     watchlist: Watchlist,
     timing: Timing,
+}
+
+/// What one go at all of it came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Went {
+    pub(super) included: Included,
+    pub(super) checked: Checked,
+    /// Another go finds what this one did not come to.
+    pub(super) more: bool,
 }
 
 impl Monitor {
@@ -40,7 +51,8 @@ impl Work {
         let mut failing = false;
         loop {
             let trees = forest.borrow().clone();
-            let mut done = self.once(&trees).await;
+            let checked_before = now_ms().saturating_sub(millis(self.timing.interval));
+            let mut done = self.once(&trees, checked_before).await.map(drop);
             if done.is_ok() && Instant::now() >= again_at {
                 again_at = Instant::now() + self.timing.reproof_every;
                 let seed = u64::from(random()) << 32 | u64::from(random());
@@ -61,12 +73,14 @@ impl Work {
         }
     }
 
-    /// One go at all of it. One part that fails keeps no other from its turn; the first error is told.
-    pub(super) async fn once(&self, forest: &[FollowedTree]) -> Result<(), LedgerError> {
-        let intents = self.ledger.look_at_intents(now_ms()).await.map(drop);
-        let settled = self.ledger.settle_due(forest, &self.watchlist, now_ms()).await.map(drop);
-        let proved = self.ledger.prove_own_entries(forest, now_ms()).await.map(drop);
-        let checked = self.ledger.check_observations(forest, now_ms()).await.map(drop);
-        intents.and(settled).and(proved).and(checked)
+    /// One go at all of it; of our entries, at those that were last asked about at or before a time (unix milliseconds).
+    /// One part that fails keeps no other from its turn; the first error is told.
+    pub(super) async fn once(&self, forest: &[FollowedTree], checked_before: i64) -> Result<Went, LedgerError> {
+        let looked = self.ledger.look_at_intents(now_ms()).await;
+        let settled = self.ledger.settle_due(forest, &self.watchlist, now_ms()).await;
+        let included = self.ledger.prove_unchecked(forest, checked_before, now_ms()).await;
+        let checked = self.ledger.check_observations(forest, now_ms()).await;
+        let (looked, _, included, checked) = (looked?, settled?, included?, checked?);
+        Ok(Went { included, checked, more: looked.more || included.more || checked.more })
     }
 }

@@ -27,7 +27,7 @@ async fn grown(ground: &Ground, leaves: u32) -> SandboxLog {
 }
 
 fn checked(fits: u64, ignored: u64, later: u64, splits: u64) -> Checked {
-    Checked { fits, ignored, later, splits }
+    Checked { fits, ignored, later, splits, ..Checked::default() }
 }
 
 #[tokio::test]

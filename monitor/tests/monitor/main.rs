@@ -2,6 +2,7 @@
 
 mod attacks;
 mod health;
+mod once;
 mod reading;
 mod restarts;
 mod rig;
