@@ -10,7 +10,7 @@ use std::sync::Arc;
 use store::{FindingFilter, FindingKind, FindingState, Sink, Store, StoreError};
 
 use crate::config::Timing;
-use crate::finding::{self, fingerprint};
+use crate::finding::{self, Within, fingerprint};
 use crate::follow::LogStatus;
 use crate::watchlist::{WatchKind, WatchRule};
 
@@ -84,6 +84,35 @@ impl Health {
         let outcome = self.clear(&mut known, &about, now).await;
         self.raised = Some(known);
         outcome
+    }
+
+    /// Raises that something else than a log could not be looked at for too long, or clears it. `trouble`: since when
+    /// (unix milliseconds), and why. Whether it is looked at within its bound.
+    pub(crate) async fn look_within(
+        &mut self,
+        what: Within,
+        trouble: Option<(i64, String)>,
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        let patience = i64::try_from(self.timing.blind_after.as_millis()).unwrap_or(i64::MAX);
+        let lasting = trouble.filter(|(since, _)| now.saturating_sub(*since) >= patience);
+        let mut known = match self.raised.take() {
+            Some(raised) => raised,
+            None => self.open_levels().await?,
+        };
+        let outcome = match &lasting {
+            Some((since, error)) => {
+                let found = finding::blind_within(what, *since, error, now);
+                self.raise_new(&mut known, std::iter::once(&found)).await
+            }
+            None => {
+                let over = fingerprint(FindingKind::Blind, None, what.cause());
+                let over: Vec<String> = known.contains_key(&over).then_some(over).into_iter().collect();
+                self.clear(&mut known, &over, now).await
+            }
+        };
+        self.raised = Some(known);
+        outcome.map(|()| lasting.is_none())
     }
 
     /// Watches that have never matched, by their deadline. A retired key that nobody uses is as it should be.

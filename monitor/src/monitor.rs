@@ -1,5 +1,6 @@
 //! The room as a whole: makes its parts, trusts logs, follows them until stopped, or reads each once.
 
+mod comparing;
 mod logs;
 mod once;
 mod run;

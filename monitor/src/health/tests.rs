@@ -155,3 +155,26 @@ async fn a_watch_that_never_matched_is_told_of_unless_that_is_as_it_should_be() 
     assert_eq!(open.len(), 1);
     assert!(open[0].title.contains("ours"), "{}", open[0].title);
 }
+
+#[tokio::test]
+async fn what_is_no_log_and_cannot_be_looked_at_is_told_of_and_ends() {
+    let store = store::open("sqlite::memory:").await.expect("a store");
+    let mut health = Health::new(Arc::clone(&store), Vec::new(), timing(), Vec::new());
+    let since = |minutes: i64| Some((NOW - minutes * MINUTE, "no such table".to_owned()));
+    let open = async || {
+        let filter = FindingFilter { states: vec![FindingState::Open], limit: 10, ..FindingFilter::default() };
+        let rows = store.findings(&filter).await.expect("findings");
+        rows.into_iter().map(|row| row.fingerprint).collect::<Vec<_>>()
+    };
+    assert!(health.look_within(Within::Ledger, since(14), NOW).await.expect("looked"));
+    assert!(open().await.is_empty());
+    for what in [Within::Ledger, Within::TrustMaterial] {
+        assert!(!health.look_within(what, since(15), NOW).await.expect("looked"));
+    }
+    let mut both = open().await;
+    both.sort();
+    assert_eq!(both, ["blind//ledger", "blind//trust material"]);
+    assert!(health.look_within(Within::Ledger, since(0), NOW).await.expect("looked"));
+    assert!(health.look_within(Within::TrustMaterial, None, NOW).await.expect("looked"));
+    assert!(open().await.is_empty());
+}

@@ -7,10 +7,11 @@ use store::{FollowedLog, StoreError};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::comparing::Comparing;
 use super::logs::Followers;
 use super::{Monitor, MonitorError};
 use crate::config::TrustMaterial;
-use crate::finding;
+use crate::finding::{self, Within};
 use crate::follow::{LogStatus, now_ms};
 use crate::health::{Health, Heartbeat, is_fine};
 use crate::shards::changes;
@@ -48,8 +49,11 @@ impl Monitor {
 
         let (tell_forest, forest) = watch::channel(followers.forest());
         let (tell_fine, fine) = watch::channel(false);
-        let mut alerts = Task::spawn(Arc::clone(&self.alerts).run(stop.clone()));
-        let mut work = Task::spawn(self.work().run(forest, stop.clone()));
+        let comparing = Comparing::new(now_ms());
+        let stop_again = stop.clone();
+        let alerting = || Task::spawn(Arc::clone(&self.alerts).run(stop_again.clone()));
+        let working = || Task::spawn(self.work().run(forest.clone(), stop_again.clone(), comparing.clone()));
+        let (mut alerts, mut work) = (alerting(), working());
         let _heartbeat = self.heartbeat()?.map(|heartbeat| Task::spawn(beat(heartbeat, fine, self.metrics.clone())));
         let mut watching = Watching::new(&self);
         let mut looks = tokio::time::interval(LOOK_EVERY.min(self.config.timing.interval));
@@ -61,8 +65,18 @@ impl Monitor {
             tokio::select! {
                 () = stopped(&mut stop) => break,
                 _ = looks.tick() => {
+                    // A defect of ours ends neither of them for good: what they did not get done shows as blindness.
+                    let ending = *stop_again.borrow();
+                    if work.is_finished() && !ending {
+                        tracing::error!("the comparison of log and ledger ended by itself; it is begun again");
+                        work = working();
+                    }
+                    if alerts.is_finished() && !ending {
+                        tracing::error!("the delivery of alerts ended by itself; it is begun again");
+                        alerts = alerting();
+                    }
                     tell_forest.send_replace(followers.forest());
-                    tell_fine.send_replace(watching.look(&self, &followers.statuses()).await);
+                    tell_fine.send_replace(watching.look(&self, &followers.statuses(), comparing.trouble()).await);
                 }
                 _ = refreshes.tick() => {
                     for origin in self.refresh(&mut material, &mut followers).await {
@@ -152,12 +166,13 @@ impl Watching {
         }
     }
 
-    /// Whether the heartbeat may say that all is well: everything is, and this process does a part of it.
-    async fn look(&mut self, monitor: &Monitor, logs: &[LogStatus]) -> bool {
+    /// Whether the heartbeat may say that all is well: everything is, and this process does a part of it. `uncompared`:
+    /// since when some of log and ledger was not compared, and why.
+    async fn look(&mut self, monitor: &Monitor, logs: &[LogStatus], uncompared: Option<(i64, String)>) -> bool {
         let now = now_ms();
         monitor.metrics.show_paces(&monitor.readers.paces());
         logs.iter().for_each(|status| monitor.metrics.show_log(status));
-        let fine = match self.ask(monitor, logs, now).await {
+        let fine = match self.ask(monitor, logs, uncompared, now).await {
             Ok(fine) => {
                 if self.failing {
                     tracing::info!("the health of the monitor can be told again");
@@ -177,8 +192,15 @@ impl Watching {
         fine && logs.iter().any(|status| status.held)
     }
 
-    async fn ask(&mut self, monitor: &Monitor, logs: &[LogStatus], now: i64) -> Result<bool, StoreError> {
+    async fn ask(
+        &mut self,
+        monitor: &Monitor,
+        logs: &[LogStatus],
+        uncompared: Option<(i64, String)>,
+        now: i64,
+    ) -> Result<bool, StoreError> {
         self.health.look(logs, now).await?;
+        let compared = self.health.look_within(Within::Ledger, uncompared, now).await?;
         let store = &monitor.store;
         monitor.metrics.show_findings(&store.open_counts().await?);
         let waiting = store.outbox_counts().await?;
@@ -191,7 +213,7 @@ impl Watching {
             monitor.metrics.show_ledger(store.suspects_waiting().await?, &own, &store.counted_leaves().await?);
         }
         let patience = i64::try_from(monitor.config.timing.sink_dead_after.as_millis()).unwrap_or(i64::MAX);
-        if waiting.iter().any(|sink| sink.oldest_age_ms > patience) {
+        if !compared || waiting.iter().any(|sink| sink.oldest_age_ms > patience) {
             return Ok(false);
         }
         let elsewhere = if logs.iter().all(|status| status.held) { Vec::new() } else { store.followed_logs().await? };

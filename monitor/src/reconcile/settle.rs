@@ -87,36 +87,57 @@ impl LedgerSide {
             payloads: due.iter().filter_map(|suspect| payload(suspect, forest)).collect(),
             walked: None,
         };
+        let mut first = None;
         for suspect in due {
-            let outcome = match self.scenery(&suspect, forest, now).await? {
-                Some(scenery) => self.settle(&suspect, &scenery, &mut ready, now).await?,
-                // Whoever follows that log now settles it.
-                None => Outcome::Postponed(now.saturating_add(self.timing.grace_ms().max(1_000))),
-            };
-            if !matches!(outcome, Outcome::Postponed(_)) {
-                locked(&self.left_behind).remove(&suspect.id);
+            let Err(error) = self.settle_one(&suspect, forest, &mut ready, &mut settled, now).await else { continue };
+            // Behind the others, which must not wait for it. If not even that can be written, nothing else can.
+            let again = now.saturating_add(self.timing.grace_ms().max(1_000));
+            let moved = self.store.postpone_suspect(suspect.id, again).await;
+            first.get_or_insert(error);
+            if moved.is_err() {
+                break;
             }
-            match outcome {
-                Outcome::Explained => {
-                    self.store.settle_suspect(suspect.id, None, &self.sinks).await?;
-                    settled.explained += 1;
+            settled.postponed += 1;
+        }
+        first.map_or(Ok(settled), Err)
+    }
+
+    async fn settle_one(
+        &self,
+        suspect: &Suspect,
+        forest: &[FollowedTree],
+        ready: &mut Ready,
+        settled: &mut Settled,
+        now: i64,
+    ) -> Result<(), LedgerError> {
+        let outcome = match self.scenery(suspect, forest, now).await? {
+            Some(scenery) => self.settle(suspect, &scenery, ready, now).await?,
+            // Whoever follows that log now settles it.
+            None => Outcome::Postponed(now.saturating_add(self.timing.grace_ms().max(1_000))),
+        };
+        if !matches!(outcome, Outcome::Postponed(_)) {
+            locked(&self.left_behind).remove(&suspect.id);
+        }
+        match outcome {
+            Outcome::Explained => {
+                self.store.settle_suspect(suspect.id, None, &self.sinks).await?;
+                settled.explained += 1;
+            }
+            Outcome::Found(finding) => {
+                if self.store.settle_suspect(suspect.id, Some(&finding), &self.sinks).await? {
+                    settled.found += 1;
+                    tracing::warn!(
+                        kind = %finding.kind, log.origin = %suspect.log_origin, log.index = suspect.log_index,
+                        "a leaf under our name that the ledger does not explain"
+                    );
                 }
-                Outcome::Found(finding) => {
-                    if self.store.settle_suspect(suspect.id, Some(&finding), &self.sinks).await? {
-                        settled.found += 1;
-                        tracing::warn!(
-                            kind = %finding.kind, log.origin = %suspect.log_origin, log.index = suspect.log_index,
-                            "a leaf under our name that the ledger does not explain"
-                        );
-                    }
-                }
-                Outcome::Postponed(until) => {
-                    self.store.postpone_suspect(suspect.id, until).await?;
-                    settled.postponed += 1;
-                }
+            }
+            Outcome::Postponed(until) => {
+                self.store.postpone_suspect(suspect.id, until).await?;
+                settled.postponed += 1;
             }
         }
-        Ok(settled)
+        Ok(())
     }
 
     /// Where a suspect is. `None`: in a log of which this process has no head, for so short a time that another may have

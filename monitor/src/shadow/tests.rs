@@ -215,7 +215,10 @@ async fn a_log_that_cannot_be_asked_is_asked_again() {
     let forest = [ground.tree_at(&log, NOW + 10 * DEADLINE).await];
     log.shutdown();
     let now = NOW + 10 * DEADLINE;
-    assert_eq!(ground.side.check_observations(&forest, now).await.unwrap(), checked(0, 0, 1, 0));
+    assert_eq!(
+        ground.side.check_observations(&forest, now).await.unwrap(),
+        Checked { unasked: 1, ..checked(0, 0, 1, 0) }
+    );
     // Meanwhile the head was met elsewhere, too.
     let note = NoteSeen {
         origin: log.origin().to_owned(),
