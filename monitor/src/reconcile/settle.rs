@@ -16,12 +16,12 @@ use crate::config::LogKind;
 use crate::finding::{LeafSeen, LogDescription};
 use crate::inclusion::FollowedTree;
 use crate::log::{Fresh, LeafFormat};
-use crate::reconcile::side::locked;
 use crate::watchlist::{DigestFilter, Watchlist};
 
 /// Suspects that are settled at once.
 const AT_ONCE: u32 = 500;
-/// How many grace periods a log may take to give an inclusion proof; then the finding goes without.
+/// How many grace periods a log may take to give an inclusion proof, and whoever follows a log to settle what was read in
+/// it; then the finding goes without.
 const PATIENCE: i64 = 4;
 
 /// What settling came to.
@@ -65,8 +65,8 @@ enum Outcome {
 }
 
 impl LedgerSide {
-    /// Settles the suspects whose grace period is over, of the logs in `forest`. Each is settled once, with its finding in
-    /// the same transaction.
+    /// Settles the suspects whose grace period is over, of the logs in `forest`; of others those that nobody settles. Each
+    /// is settled once, with its finding in the same transaction.
     pub async fn settle_due(
         &self,
         forest: &[FollowedTree],
@@ -74,7 +74,7 @@ impl LedgerSide {
         now: i64,
     ) -> Result<Settled, LedgerError> {
         let mut settled = Settled::default();
-        let due = self.store.due_suspects(now, AT_ONCE).await?;
+        let due = self.due(forest, now).await?;
         if due.is_empty() {
             return Ok(settled);
         }
@@ -102,6 +102,21 @@ impl LedgerSide {
         first.map_or(Ok(settled), Err)
     }
 
+    /// What this process is to settle. A suspect of a log that it has no head of is left alone for so long that another
+    /// process that has one is through with it; after that the head that it was verified under has to do: a log that is
+    /// down, or not named any more, must not keep what was read in it from being told.
+    async fn due(&self, forest: &[FollowedTree], now: i64) -> Result<Vec<Suspect>, LedgerError> {
+        let mut due = Vec::new();
+        for tree in forest {
+            due.extend(self.store.due_suspects_of(&tree.log.origin, now, AT_ONCE).await?);
+        }
+        let left = now.saturating_sub(PATIENCE.saturating_mul(self.timing.grace_ms()));
+        let is_ours = |suspect: &Suspect| forest.iter().any(|tree| tree.log.origin == suspect.log_origin);
+        let others = self.store.due_suspects(left, AT_ONCE).await?;
+        due.extend(others.into_iter().filter(|suspect| !is_ours(suspect)));
+        Ok(due)
+    }
+
     async fn settle_one(
         &self,
         suspect: &Suspect,
@@ -110,14 +125,11 @@ impl LedgerSide {
         settled: &mut Settled,
         now: i64,
     ) -> Result<(), LedgerError> {
-        let outcome = match self.scenery(suspect, forest, now).await? {
+        let outcome = match self.scenery(suspect, forest).await? {
             Some(scenery) => self.settle(suspect, &scenery, ready, now).await?,
-            // Whoever follows that log now settles it.
+            // Nothing is known of that log any more.
             None => Outcome::Postponed(now.saturating_add(self.timing.grace_ms().max(1_000))),
         };
-        if !matches!(outcome, Outcome::Postponed(_)) {
-            locked(&self.left_behind).remove(&suspect.id);
-        }
         match outcome {
             Outcome::Explained => {
                 self.store.settle_suspect(suspect.id, None, &self.sinks).await?;
@@ -140,23 +152,15 @@ impl LedgerSide {
         Ok(())
     }
 
-    /// Where a suspect is. `None`: in a log of which this process has no head, for so short a time that another may have
-    /// one. After that the head that it was verified under has to do: a log that is down, or not named any more, must not
-    /// keep what was read in it from being told.
+    /// Where a suspect is: in a log that is followed here, or in one as it was when it was last followed.
     async fn scenery<'a>(
         &self,
         suspect: &Suspect,
         forest: &'a [FollowedTree],
-        now: i64,
     ) -> Result<Option<Scenery<'a>>, LedgerError> {
         if let Some(tree) = forest.iter().find(|tree| tree.log.origin == suspect.log_origin) {
-            locked(&self.left_behind).remove(&suspect.id);
             let (log, note) = (tree.log.clone(), tree.head.note().as_bytes().to_vec());
             return Ok(Some(Scenery { log, note, format: tree.reader.leaf_format(), tree: Some(tree) }));
-        }
-        let since = *locked(&self.left_behind).entry(suspect.id).or_insert(now);
-        if now.saturating_sub(since) < PATIENCE.saturating_mul(self.timing.grace_ms()) {
-            return Ok(None);
         }
         let stored = self.store.followed_log(&suspect.log_origin).await?;
         Ok(stored.as_ref().and_then(stored_scenery))

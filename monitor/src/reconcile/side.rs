@@ -79,8 +79,6 @@ pub struct LedgerSide {
     pub(super) payloads_walked_at: Mutex<Option<i64>>,
     /// Rows of the ledger that cannot be read, and were told of.
     pub(crate) unreadable: Mutex<BTreeSet<i64>>,
-    /// Suspects of logs that this process has no head of, and since when (unix milliseconds).
-    pub(super) left_behind: Mutex<HashMap<i64, i64>>,
 }
 
 impl LedgerSide {
@@ -96,7 +94,6 @@ impl LedgerSide {
             walk: Mutex::default(),
             payloads_walked_at: Mutex::default(),
             unreadable: Mutex::default(),
-            left_behind: Mutex::default(),
         }
     }
 
