@@ -38,6 +38,10 @@ impl Monitor {
             }
             return Err(error);
         }
+        // Alerts of sinks that are configured no more: only whoever stays knows which these are. A pass may have another
+        // configuration than the monitor that runs beside it.
+        let sinks: Vec<String> = self.shared.sinks.iter().map(|sink| sink.name.clone()).collect();
+        self.store.forget_other_sinks(&sinks).await?;
         self.begin().await?;
         let mut material = self.config.material.clone();
         let named = self.named(&material.logs).await?;
@@ -93,8 +97,6 @@ impl Monitor {
 
     /// What is so before anything is read.
     pub(super) async fn begin(&self) -> Result<(), MonitorError> {
-        let sinks: Vec<String> = self.shared.sinks.iter().map(|sink| sink.name.clone()).collect();
-        self.store.forget_other_sinks(&sinks).await?;
         let watches: Vec<String> = self.config.watches.iter().map(|rule| rule.name.clone()).collect();
         self.store.record_matchers(&watches, now_ms()).await?;
         // The ledger as it is before the first leaf is judged.

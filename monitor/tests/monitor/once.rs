@@ -6,10 +6,10 @@ use bundle::{Digest, EntryProof, Format, ImageReference, LogEntry};
 use monitor::LogSpec;
 use monitor::watchlist::{WatchKind, WatchMode, WatchRule};
 use sandbox::{SandboxLog, SandboxWitness, WitnessOptions};
-use store::{FindingKind, Intent, JobClass, NewObservation, RecordedEntry, RecordedSignature};
+use store::{FindingKind, Intent, JobClass, NewObservation, RecordedEntry, RecordedSignature, Severity, Sink};
 use tlog::{Hash, WitnessPolicy};
 
-use crate::rig::{Rig, foreign, log_with, spec};
+use crate::rig::{Rig, eventually, foreign, log_with, spec};
 
 /// What a log answers about one of its leaves, with a head of this root.
 fn answer(log: &SandboxLog, index: u64, root: Hash) -> LogEntry {
@@ -136,4 +136,21 @@ async fn all_that_was_met_in_registries_is_looked_at_and_not_only_the_first_of_i
     let report = rig.monitor().once(None).await.expect("a pass");
     assert!(report.has_findings(), "{report:?}");
     rig.only(&[FindingKind::SplitView]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pass_without_sinks_leaves_the_alerts_of_the_monitor_beside_it_alone() {
+    let log = log_with(10).await;
+    let rig = Rig::following(&log).await;
+    let pager = Sink { name: "pager".into(), min_severity: Severity::Info };
+    let found = monitor::finding::state_lost(None, "a test", "Something is lost.", 1);
+    rig.store.raise(&[found], &[pager]).await.expect("raised");
+    let waiting = async || rig.store.outbox_counts().await.expect("counts").iter().map(|it| it.waiting).sum::<u64>();
+    assert_eq!(waiting().await, 1);
+    rig.monitor().once(None).await.expect("a pass");
+    assert_eq!(waiting().await, 1);
+    // Whoever stays has the last word on who is told.
+    let running = rig.start();
+    eventually("the alert is forgotten", async || waiting().await == 0).await;
+    running.stop().await.expect("a clean end");
 }
