@@ -21,8 +21,8 @@ pub use misuse::{
 };
 pub(crate) use operation::sink_cause;
 pub use operation::{
-    blind, blind_sink, clock_skew, matcher_never_matched, scan_lag, stale_log, state_lost, trust_material_changed,
-    witness_quorum_lost,
+    Within, blind, blind_sink, blind_within, clock_skew, matcher_never_matched, scan_lag, stale_log, state_lost,
+    trust_material_changed, witness_quorum_lost,
 };
 pub use tampering::{
     Growth, Split, Uncommitted, Withheld, bad_signature, fork, frozen_shard_grew, inconsistent_growth,

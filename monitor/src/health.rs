@@ -4,13 +4,13 @@
 mod conditions;
 mod heartbeat;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use store::{FindingFilter, FindingKind, FindingState, Sink, Store, StoreError};
 
 use crate::config::Timing;
-use crate::finding::{self, fingerprint};
+use crate::finding::{self, Within, fingerprint};
 use crate::follow::LogStatus;
 use crate::watchlist::{WatchKind, WatchRule};
 
@@ -36,19 +36,30 @@ pub(crate) struct Health {
     watches: Vec<WatchRule>,
     /// What is raised and not over, by fingerprint; `None` before the store was asked.
     raised: Option<BTreeMap<String, FindingKind>>,
+    /// When the store was last asked, in unix milliseconds: another process that follows logs raises and clears, too.
+    asked_at: i64,
+    /// The logs that this process followed then.
+    held: BTreeSet<String>,
 }
+
+/// The store is asked again what is raised after so long.
+const ASK_EVERY_MS: i64 = 60_000;
 
 impl Health {
     pub(crate) fn new(store: Arc<dyn Store>, sinks: Vec<Sink>, timing: Timing, watches: Vec<WatchRule>) -> Self {
-        Self { store, sinks, timing, watches, raised: None }
+        Self { store, sinks, timing, watches, raised: None, asked_at: 0, held: BTreeSet::new() }
     }
 
     /// Raises what has begun and clears what is over, among the logs that this process follows.
     pub(crate) async fn look(&mut self, logs: &[LogStatus], now: i64) -> Result<(), StoreError> {
-        let mut known = match self.raised.take() {
-            Some(raised) => raised,
-            None => self.open_levels().await?,
-        };
+        let held: BTreeSet<String> =
+            logs.iter().filter(|status| status.held).map(|status| status.log.origin.clone()).collect();
+        // Whoever followed a log before may have cleared what this process has raised about it, or raised something.
+        if held != self.held {
+            self.raised = None;
+        }
+        self.held = held;
+        let mut known = self.known(now).await?;
         let outcome = self.compare(&mut known, logs, now).await;
         self.raised = Some(known);
         outcome
@@ -86,12 +97,35 @@ impl Health {
         outcome
     }
 
+    /// Raises that something else than a log could not be looked at for too long, or clears it. `trouble`: since when
+    /// (unix milliseconds), and why. Whether it is looked at within its bound.
+    pub(crate) async fn look_within(
+        &mut self,
+        what: Within,
+        trouble: Option<(i64, String)>,
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        let patience = i64::try_from(self.timing.blind_after.as_millis()).unwrap_or(i64::MAX);
+        let lasting = trouble.filter(|(since, _)| now.saturating_sub(*since) >= patience);
+        let mut known = self.known(now).await?;
+        let outcome = match &lasting {
+            Some((since, error)) => {
+                let found = finding::blind_within(what, *since, error, now);
+                self.raise_new(&mut known, std::iter::once(&found)).await
+            }
+            None => {
+                let over = fingerprint(FindingKind::Blind, None, what.cause());
+                let over: Vec<String> = known.contains_key(&over).then_some(over).into_iter().collect();
+                self.clear(&mut known, &over, now).await
+            }
+        };
+        self.raised = Some(known);
+        outcome.map(|()| lasting.is_none())
+    }
+
     /// Watches that have never matched, by their deadline. A retired key that nobody uses is as it should be.
     pub(crate) async fn look_at_watches(&mut self, now: i64) -> Result<(), StoreError> {
-        let mut known = match self.raised.take() {
-            Some(raised) => raised,
-            None => self.open_levels().await?,
-        };
+        let mut known = self.known(now).await?;
         let outcome = self.compare_watches(&mut known, now).await;
         self.raised = Some(known);
         outcome
@@ -124,7 +158,18 @@ impl Health {
             .collect()
     }
 
-    /// What an earlier process has raised.
+    /// What is raised by now, to be put back when it is dealt with.
+    async fn known(&mut self, now: i64) -> Result<BTreeMap<String, FindingKind>, StoreError> {
+        let recent = (0..ASK_EVERY_MS).contains(&now.saturating_sub(self.asked_at));
+        if let Some(raised) = self.raised.take().filter(|_| recent) {
+            return Ok(raised);
+        }
+        let open = self.open_levels().await?;
+        self.asked_at = now;
+        Ok(open)
+    }
+
+    /// What an earlier process has raised, or another one.
     async fn open_levels(&self) -> Result<BTreeMap<String, FindingKind>, StoreError> {
         let mut open = BTreeMap::new();
         for kind in LEVELS {

@@ -23,4 +23,4 @@ pub mod trust_record;
 pub mod watchlist;
 
 pub use config::{Coverage, LogKind, LogSpec, MonitorConfig, SinkConfig, Timing};
-pub use monitor::{Adopted, From, LogReport, Monitor, MonitorError, OnceReport, Progress};
+pub use monitor::{Adopted, Compared, From, LogReport, Monitor, MonitorError, OnceReport, Progress};

@@ -1,6 +1,7 @@
 //! The room as a whole: makes its parts, trusts logs, follows them until stopped, or reads each once.
 
 mod adopt;
+mod comparing;
 mod logs;
 mod once;
 mod run;
@@ -28,7 +29,7 @@ use crate::trust_record::{TrustRecord, TrustRecordError, lost};
 use crate::watchlist::{WatchError, Watchlist};
 
 pub use adopt::Adopted;
-pub use once::{LogReport, OnceReport, Progress};
+pub use once::{Compared, LogReport, OnceReport, Progress};
 pub use trust::From;
 
 /// Reads logs, raises findings, tells people.

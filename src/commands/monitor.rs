@@ -60,6 +60,17 @@ fn told(report: &OnceReport) {
     if let Some(error) = &report.ledger_error {
         say!("log and ledger could not be compared: {error}");
     }
+    let compared = &report.compared;
+    for (count, what) in [
+        (compared.entries_waiting, "entries of ours are not under a head yet, within their deadline"),
+        (compared.entries_unasked, "entries of ours could not be asked about"),
+        (compared.entries_elsewhere, "entries of ours are in logs that were not read"),
+        (compared.observations_unasked, "entries met in registries could not be asked about"),
+    ] {
+        if count > 0 {
+            say!("{count} {what}");
+        }
+    }
     if report.suspects_waiting > 0 {
         say!("{} entries under our name still wait for the ledger", report.suspects_waiting);
     }

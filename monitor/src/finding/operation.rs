@@ -46,6 +46,48 @@ pub fn blind_sink(sink: &str, since: i64, error: &str, at: i64) -> NewFinding {
     draft.finish()
 }
 
+/// What the monitor looks at besides logs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Within {
+    /// The ledger, compared with the logs.
+    Ledger,
+    /// The trust material, which is read again and again.
+    TrustMaterial,
+}
+
+impl Within {
+    /// The fingerprint's cause.
+    pub(crate) const fn cause(self) -> &'static str {
+        match self {
+            Self::Ledger => "ledger",
+            Self::TrustMaterial => "trust material",
+        }
+    }
+}
+
+/// What is not a log could not be looked at since `since` (unix milliseconds); `error` is the last reason.
+pub fn blind_within(what: Within, since: i64, error: &str, at: i64) -> NewFinding {
+    let mut draft = Draft::new(FindingKind::Blind, None, facts(None), at);
+    draft.cause = what.cause();
+    let (title, seen) = match what {
+        Within::Ledger => (
+            "log and ledger are not compared",
+            "A signature under our key would not be found, and an entry that is withheld neither.",
+        ),
+        Within::TrustMaterial => (
+            "the trust material cannot be read again",
+            "A log or a key that it names from now on is not known here, and neither is one that it names no more.",
+        ),
+    };
+    draft.title = format!("{title} since {}", time(since));
+    draft.seen = format!("{title} for {}; the last attempt: {}. {seen}", lasted(since, at), clean(error));
+    if let Some(first) = draft.seen.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    draft.claims = vec![("what", what.cause().to_owned()), ("since", time(since)), ("error", clean(error))];
+    draft.finish()
+}
+
 /// The fingerprint's cause for a sink that takes no alerts.
 pub(crate) fn sink_cause(sink: &str) -> String {
     format!("sink/{sink}")

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::doubt::Doubt;
 use super::lease::Held;
 use super::{FollowError, Follower, Release, Round, Trouble};
 
@@ -64,6 +65,10 @@ impl Follower {
                     }
                     let reached = goal.is_some_and(|goal| position.verified.size() >= goal);
                     match round {
+                        // A head without its quorum is worth a word where a second look finds none either.
+                        Round::CaughtUp | Round::More if self.waits_for_quorum() => {
+                            tokio::time::sleep(self.shared.timing.interval).await;
+                        }
                         Round::CaughtUp => return Ok(Pass { complete: true, error: None }),
                         Round::More if reached => return Ok(Pass { complete: true, error: None }),
                         Round::Held => return Ok(Pass { complete: false, error: None }),
@@ -84,6 +89,11 @@ impl Follower {
                 }
             }
         }
+    }
+
+    /// Whether the head lacked its quorum at the first look, and has not been looked at a second time.
+    fn waits_for_quorum(&self) -> bool {
+        self.doubts.holds(Doubt::Quorum) && self.status.read().quorum_lost.is_none()
     }
 
     async fn not_held(&self) -> Pass {

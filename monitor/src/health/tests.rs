@@ -161,3 +161,55 @@ async fn a_watch_that_never_matched_is_told_of_unless_that_is_as_it_should_be() 
     assert_eq!(open.len(), 1);
     assert!(open[0].title.contains("ours"), "{}", open[0].title);
 }
+
+#[tokio::test]
+async fn what_is_no_log_and_cannot_be_looked_at_is_told_of_and_ends() {
+    let store = store::open("sqlite::memory:").await.expect("a store");
+    let mut health = Health::new(Arc::clone(&store), Vec::new(), timing(), Vec::new());
+    let since = |minutes: i64| Some((NOW - minutes * MINUTE, "no such table".to_owned()));
+    let open = async || {
+        let filter = FindingFilter { states: vec![FindingState::Open], limit: 10, ..FindingFilter::default() };
+        let rows = store.findings(&filter).await.expect("findings");
+        rows.into_iter().map(|row| row.fingerprint).collect::<Vec<_>>()
+    };
+    assert!(health.look_within(Within::Ledger, since(14), NOW).await.expect("looked"));
+    assert!(open().await.is_empty());
+    for what in [Within::Ledger, Within::TrustMaterial] {
+        assert!(!health.look_within(what, since(15), NOW).await.expect("looked"));
+    }
+    let mut both = open().await;
+    both.sort();
+    assert_eq!(both, ["blind//ledger", "blind//trust material"]);
+    assert!(health.look_within(Within::Ledger, since(0), NOW).await.expect("looked"));
+    assert!(health.look_within(Within::TrustMaterial, None, NOW).await.expect("looked"));
+    assert!(open().await.is_empty());
+}
+
+#[tokio::test]
+async fn what_another_process_has_cleared_or_raised_is_known_when_the_log_comes_back_and_after_a_minute() {
+    let (spec, head) = log().await;
+    let store = store::open("sqlite::memory:").await.expect("a store");
+    let well = healthy(&spec, &head);
+    let blind = LogStatus { failing: Some((0, "no route".into())), ..well.clone() };
+    let elsewhere = LogStatus { held: false, ..well.clone() };
+    let health = || Health::new(Arc::clone(&store), Vec::new(), timing(), Vec::new());
+    let open = async || store.open_counts().await.expect("counts").iter().map(|it| it.2).sum::<u64>();
+    let (mut one, mut two) = (health(), health());
+    two.look(std::slice::from_ref(&elsewhere), NOW).await.expect("looked");
+    one.look(std::slice::from_ref(&blind), NOW).await.expect("looked");
+    assert_eq!(open().await, 1);
+    // The log goes to the second one, which reads it; and back to the first one, which is still blind.
+    one.look(std::slice::from_ref(&elsewhere), NOW + 1).await.expect("looked");
+    two.look(std::slice::from_ref(&well), NOW + 1).await.expect("looked");
+    assert_eq!(open().await, 0, "what the first one raised is cleared by the second one");
+    two.look(std::slice::from_ref(&elsewhere), NOW + 2).await.expect("looked");
+    one.look(std::slice::from_ref(&blind), NOW + 2).await.expect("looked");
+    assert_eq!(open().await, 1, "it is so again, and said again");
+    // Somebody clears it although it is still so: a minute later it is told again.
+    let print = fingerprint(FindingKind::Blind, Some(&spec.origin), "");
+    assert!(store.clear_finding(&print, NOW + 3, &[]).await.expect("cleared"));
+    one.look(std::slice::from_ref(&blind), NOW + 4).await.expect("looked");
+    assert_eq!(open().await, 0);
+    one.look(std::slice::from_ref(&blind), NOW + 2 + MINUTE).await.expect("looked");
+    assert_eq!(open().await, 1);
+}

@@ -39,6 +39,8 @@ pub struct Included {
     pub elsewhere: u64,
     /// Entries about which a log could not be asked.
     pub unasked: u64,
+    /// Not all of the ledger was looked through yet: another go finds more.
+    pub more: bool,
 }
 
 /// What became of one entry.
@@ -52,9 +54,24 @@ impl LedgerSide {
     /// the head, and whether the head that it carries is of the tree that we follow. What is not there by its deadline is
     /// withheld. A log that cannot be asked changes nothing.
     pub async fn prove_own_entries(&self, forest: &[FollowedTree], now: i64) -> Result<Included, LedgerError> {
-        let mut included = Included { imported: self.import().await?, ..Included::default() };
         let checked_before = now.saturating_sub(millis(self.timing.recheck_every));
+        self.prove_unchecked(forest, checked_before, now).await
+    }
+
+    /// The same, of the entries that were last asked about at or before a time (unix milliseconds).
+    pub async fn prove_unchecked(
+        &self,
+        forest: &[FollowedTree],
+        checked_before: i64,
+        now: i64,
+    ) -> Result<Included, LedgerError> {
+        let mut included = self.import().await?;
+        // Whoever follows the logs asks about them: what is asked about here is not due there for a while.
+        if forest.is_empty() {
+            return Ok(included);
+        }
         let due = self.store.own_entries_due(checked_before, AT_ONCE).await?;
+        included.more |= due.len() >= AT_ONCE as usize;
         self.follow_up(forest, due, now, &mut included).await?;
         Ok(included)
     }
@@ -73,19 +90,21 @@ impl LedgerSide {
         Ok(included)
     }
 
-    async fn import(&self) -> Result<u64, LedgerError> {
+    async fn import(&self) -> Result<Included, LedgerError> {
         let mut imported = 0u64;
+        let mut more = true;
         for _ in 0..IMPORTS {
             let new = self.store.import_own_entries(IMPORT).await?;
             imported = imported.saturating_add(new);
-            if new < u64::from(IMPORT) {
+            more = new >= u64::from(IMPORT);
+            if !more {
                 break;
             }
         }
         let after = locked(&self.walk).swept_to;
         let (new, last) = self.store.sweep_own_entries(after, SWEEP).await?;
         locked(&self.walk).swept_to = last.unwrap_or_default();
-        Ok(imported.saturating_add(new))
+        Ok(Included { imported: imported.saturating_add(new), more: more || last.is_some(), ..Included::default() })
     }
 
     async fn follow_up(

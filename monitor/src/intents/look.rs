@@ -1,6 +1,6 @@
 //! Looks at the ledger: new rows are chained, rows that are gone or changed are found.
 
-use store::{IntentSeen, LedgerRow, NewFinding};
+use store::{IntentSeen, LedgerPage, LedgerRow, NewFinding};
 
 use super::{appended, row_hash};
 use crate::finding::state_lost;
@@ -11,6 +11,9 @@ use crate::reconcile::{LedgerError, LedgerSide};
 const PAGE: u32 = 1_000;
 /// How far before its newest row new rows of the ledger are looked for: ids become visible out of order.
 const OVERLAP: i64 = 5_000;
+/// Rows that cannot be read and are told of by one look, and how many a process remembers to have told of.
+const UNREADABLE_AT_ONCE: usize = 100;
+const UNREADABLE_REMEMBERED: usize = 10_000;
 
 /// What a process keeps in mind between two looks.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,6 +37,8 @@ pub struct Looked {
     pub vanished: u64,
     /// Rows that are others than they were.
     pub changed: u64,
+    /// The walk through the whole ledger has not come to its end yet.
+    pub more: bool,
 }
 
 impl LedgerSide {
@@ -63,11 +68,14 @@ impl LedgerSide {
         // From zero where this process has not looked yet: rows may have come while none was there.
         let mut after = if locked(&self.looks).from_zero { newest.saturating_sub(OVERLAP).max(0) } else { 0 };
         let mut backdated = Vec::new();
+        let mut findings = Vec::new();
         loop {
-            let rows = self.store.unseen_ledger_rows(after, PAGE).await?;
-            let complete = rows.len() < PAGE as usize;
-            if let Some(last) = rows.last() {
-                after = last.id;
+            let page = self.store.unseen_ledger_rows(after, PAGE).await?;
+            let complete = page.len() < PAGE as usize;
+            findings.extend(self.unreadable(&page, now));
+            let LedgerPage { rows, last_id, .. } = page;
+            after = last_id.unwrap_or(after);
+            if !rows.is_empty() {
                 // Until the last page the look is not complete: what a crash leaves behind must not say that it was.
                 let seen_at = if complete { now } else { before.unwrap_or_default() };
                 backdated.extend(self.chain(&rows, before, seen_at).await?);
@@ -83,7 +91,20 @@ impl LedgerSide {
             looks.from_zero = true;
         }
         looked.backdated = looked.backdated.saturating_add(backdated.len() as u64);
-        Ok(backdated.iter().map(|row| backdated_row(row, before, now)).collect())
+        findings.extend(backdated.iter().map(|row| backdated_row(row, before, now)));
+        Ok(findings)
+    }
+
+    /// Rows that are none: whoever may write the ledger could hide all that come after one, if it were not passed over.
+    pub(super) fn unreadable(&self, page: &LedgerPage, now: i64) -> Vec<NewFinding> {
+        let mut told = locked(&self.unreadable);
+        let new = page.unreadable.iter().filter(|(id, _)| !told.contains(id)).take(UNREADABLE_AT_ONCE);
+        let new: Vec<_> = new.cloned().collect();
+        if told.len() > UNREADABLE_REMEMBERED {
+            told.clear();
+        }
+        told.extend(new.iter().map(|(id, _)| *id));
+        new.iter().map(|(id, problem)| unreadable_row(*id, problem, now)).collect()
     }
 
     /// Puts rows into the chain, and answers with those that are dated back. Another monitor may be faster.
@@ -146,11 +167,13 @@ impl LedgerSide {
     /// One page further through the whole ledger, from its beginning to its end and again.
     async fn walk_on(&self, now: i64, looked: &mut Looked) -> Result<Vec<NewFinding>, LedgerError> {
         let from = locked(&self.looks).walked_to;
-        let rows = self.store.ledger_rows_after(from, PAGE).await?;
+        let page = self.store.ledger_rows_after(from, PAGE).await?;
+        let ended = page.len() < PAGE as usize;
+        let mut findings = self.unreadable(&page, now);
+        let LedgerPage { rows, last_id, .. } = page;
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
         let seen = self.store.intents_seen(&ids).await?;
         let before = self.looked_at().await?;
-        let mut findings = Vec::new();
         let mut unseen = Vec::new();
         for row in rows {
             match seen.iter().find(|seen| seen.signature_id == row.id) {
@@ -171,11 +194,11 @@ impl LedgerSide {
             looked.backdated = looked.backdated.saturating_add(backdated.len() as u64);
             findings.extend(backdated.iter().map(|row| backdated_row(row, before, now)));
         }
-        let ended = ids.len() < PAGE as usize;
+        looked.more = !ended;
         if ended {
             findings.extend(self.vanished_between(0, now, looked).await?);
         }
-        locked(&self.looks).walked_to = if ended { 0 } else { ids.last().copied().unwrap_or_default() };
+        locked(&self.looks).walked_to = if ended { 0 } else { last_id.unwrap_or_default() };
         Ok(findings)
     }
 }
@@ -226,6 +249,15 @@ fn backdated_row(row: &LedgerRow, looked_at: Option<i64>, now: i64) -> NewFindin
         time(looked_at.unwrap_or_default()),
     );
     NewFinding { occurrence: row.id.to_string(), ..state_lost(None, "ledger/backdated", &words, now) }
+}
+
+/// A row that was written by something else than a signer, or damaged.
+fn unreadable_row(id: i64, problem: &str, now: i64) -> NewFinding {
+    let words = format!(
+        "Row {id} of the ledger cannot be read ({problem}): no signer writes such a row, so somebody else does, or it is \
+         damaged. It explains no signature, and is passed over.",
+    );
+    NewFinding { occurrence: id.to_string(), ..state_lost(None, "ledger/unreadable", &words, now) }
 }
 
 fn changed_row(row: &LedgerRow, seen: &IntentSeen, now: i64) -> NewFinding {

@@ -190,3 +190,14 @@ async fn two_monitors_share_one_chain() {
     assert_eq!(ground.store.intents_seen(&ids).await.unwrap().len(), 20);
     assert!(findings(&ground).await.is_empty());
 }
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_told_of_once_by_its_id() {
+    let ground = Ground::new().await;
+    let page = store::LedgerPage { unreadable: vec![(7, "no such class".to_owned())], ..store::LedgerPage::default() };
+    let told = ground.side.unreadable(&page, NOW);
+    let [finding] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((finding.kind, finding.occurrence.as_str()), (FindingKind::StateLost, "7"));
+    assert!(finding.detail.contains("Row 7") && finding.detail.contains("no such class"), "{}", finding.detail);
+    assert!(ground.side.unreadable(&page, NOW + 1).is_empty());
+}

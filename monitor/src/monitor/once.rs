@@ -9,6 +9,7 @@ use store::{FindingKind, Severity};
 use tokio::time::Instant;
 
 use super::logs::{Named, tree};
+use super::work::Went;
 use super::{Monitor, MonitorError};
 use crate::config::{Coverage, LogSpec};
 use crate::follow::{LogStatus, Pass, now_ms};
@@ -24,6 +25,8 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 const DELIVER_FOR: Duration = Duration::from_secs(30);
 /// Beyond the grace period, for suspects to be settled.
 const SETTLE_SLACK: Duration = Duration::from_secs(5);
+/// Goes at the ledger, a thousand rows each, before the pass says that it did not come to the end of it.
+const MOST_GOES: u32 = 20_000;
 
 /// What one pass came to.
 #[derive(Clone, Debug, Serialize)]
@@ -34,8 +37,27 @@ pub struct OnceReport {
     pub open_findings: Vec<OpenFindings>,
     /// Leaves under our name that wait for the ledger still.
     pub suspects_waiting: u64,
+    /// What became of our own entries, and of what was met in registries.
+    pub compared: Compared,
     /// Why log and ledger could not be compared; `None`: they were.
     pub ledger_error: Option<String>,
+}
+
+/// The ledger's entries and the registries' against the logs. What is proved already is in none of these.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Compared {
+    /// Entries of ours that were found under a head now.
+    pub entries_proved: u64,
+    /// Entries of ours that their log was asked about and need not show yet.
+    pub entries_waiting: u64,
+    /// Entries of ours about which a log could not be asked.
+    pub entries_unasked: u64,
+    /// Entries of ours in logs that were not read here.
+    pub entries_elsewhere: u64,
+    /// Entries met in registries that cannot be told about yet.
+    pub observations_later: u64,
+    /// Those of them about which a log could not be asked.
+    pub observations_unasked: u64,
 }
 
 /// Open findings of one kind.
@@ -75,14 +97,37 @@ pub struct LogReport {
 }
 
 impl OnceReport {
-    /// Every log was read to the head that it showed, and compared with the ledger.
+    /// Every log was read to the head that it showed, and compared with all of the ledger: nothing is left that could
+    /// not be asked.
     pub fn is_complete(&self) -> bool {
-        self.logs.iter().all(|log| log.complete) && self.ledger_error.is_none() && self.suspects_waiting == 0
+        self.logs.iter().all(|log| log.complete)
+            && self.ledger_error.is_none()
+            && self.suspects_waiting == 0
+            && self.compared.unasked() == 0
     }
 
     /// Something is found and not acknowledged.
     pub fn has_findings(&self) -> bool {
         self.open_findings.iter().any(|open| open.count > 0)
+    }
+}
+
+impl Compared {
+    /// What could not be asked.
+    pub fn unasked(&self) -> u64 {
+        let Self { entries_unasked, entries_elsewhere, observations_unasked, .. } = self;
+        entries_unasked.saturating_add(*entries_elsewhere).saturating_add(*observations_unasked)
+    }
+
+    /// Adds a go. No entry is asked about twice; what was met and cannot be told about is, each time.
+    fn add(&mut self, went: &Went) {
+        let Went { included, checked, .. } = went;
+        let apart = included.unasked.saturating_add(included.elsewhere);
+        self.entries_proved += included.proved;
+        self.entries_waiting += included.waiting.saturating_sub(apart);
+        self.entries_unasked += included.unasked;
+        self.entries_elsewhere += included.elsewhere;
+        (self.observations_later, self.observations_unasked) = (checked.later, checked.unasked);
     }
 }
 
@@ -120,13 +165,16 @@ impl Monitor {
                 }
             })
         });
-        let (mut logs, mut forest) = (Vec::new(), Vec::new());
+        let (mut logs, mut forest, mut read) = (Vec::new(), Vec::new(), Vec::new());
         for (spec, status, pass) in passes {
             let pass = match pass {
                 Ok((reader, mut task)) => {
                     let pass = task.ended().await.unwrap_or_else(|| Pass::failed("the pass ended without a result"));
                     // Its lease is given back, and its head stays what it is.
-                    forest.extend(tree(&reader, &LogStatus { held: true, ..status.read() }));
+                    let status = LogStatus { held: true, ..status.read() };
+                    forest.extend(tree(&reader, &status));
+                    // Of a log that could not be read nothing is known: neither what has begun nor what is over.
+                    read.extend(pass.error.is_none().then_some(status));
                     pass
                 }
                 Err(problem) => Pass::failed(problem),
@@ -134,32 +182,49 @@ impl Monitor {
             logs.push(report(&spec, &status.read(), pass));
         }
         drop(telling);
-        let ledger_error = self.settle(&forest).await;
+        let mut health = self.health();
+        health.look(&read, now_ms()).await?;
+        health.look_at_watches(now_ms()).await?;
+        let (compared, ledger_error) = self.settle(&forest).await;
         self.alerts.deliver(DELIVER_FOR).await;
         let open = self.store.open_counts().await?;
         Ok(OnceReport {
             logs,
             open_findings: open.into_iter().map(open_findings).collect(),
             suspects_waiting: self.store.suspects_waiting().await?,
+            compared,
             ledger_error,
         })
     }
 
-    /// Compares with the ledger until nothing waits for it, or the grace period is over.
-    async fn settle(&self, forest: &[FollowedTree]) -> Option<String> {
+    /// Compares with all of the ledger, until no leaf waits for it or the grace period is over. Answers with what that came
+    /// to, and why it did not come to the end.
+    async fn settle(&self, forest: &[FollowedTree]) -> (Compared, Option<String>) {
         let work = self.work();
         let until = Instant::now() + self.config.timing.grace + SETTLE_SLACK;
-        loop {
-            if let Err(error) = work.once(forest).await {
-                return Some(error.to_string());
+        // Each entry once, also those that another process has asked about a moment ago.
+        let checked_before = now_ms().saturating_sub(1);
+        let mut compared = Compared::default();
+        for _ in 0..MOST_GOES {
+            let went = match work.once(forest, checked_before).await {
+                Ok(went) => went,
+                Err(error) => return (compared, Some(error.to_string())),
+            };
+            compared.add(&went);
+            if went.more {
+                continue;
             }
             match self.store.suspects_waiting().await {
-                Err(error) => return Some(error.to_string()),
-                Ok(0) => return None,
-                Ok(_) if Instant::now() >= until => return None,
+                Err(error) => return (compared, Some(error.to_string())),
+                Ok(0) => return (compared, None),
+                Ok(_) if Instant::now() >= until => return (compared, None),
                 Ok(_) => tokio::time::sleep(self.config.timing.interval.min(Duration::from_millis(500))).await,
             }
         }
+        (
+            compared,
+            Some(format!("not at its end after {MOST_GOES} goes: too much of the ledger waits to be told about")),
+        )
     }
 }
 

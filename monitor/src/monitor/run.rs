@@ -7,10 +7,11 @@ use store::{FollowedLog, StoreError};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::comparing::Comparing;
 use super::logs::Followers;
 use super::{Monitor, MonitorError};
 use crate::config::TrustMaterial;
-use crate::finding;
+use crate::finding::{self, Within};
 use crate::follow::{LogStatus, now_ms};
 use crate::health::{Health, Heartbeat, is_fine};
 use crate::shards::changes;
@@ -37,6 +38,10 @@ impl Monitor {
             }
             return Err(error);
         }
+        // Alerts of sinks that are configured no more: only whoever stays knows which these are. A pass may have another
+        // configuration than the monitor that runs beside it.
+        let sinks: Vec<String> = self.shared.sinks.iter().map(|sink| sink.name.clone()).collect();
+        self.store.forget_other_sinks(&sinks).await?;
         self.begin().await?;
         let mut material = self.config.material.clone();
         let named = self.named(&material.logs).await?;
@@ -48,8 +53,11 @@ impl Monitor {
 
         let (tell_forest, forest) = watch::channel(followers.forest());
         let (tell_fine, fine) = watch::channel(false);
-        let mut alerts = Task::spawn(Arc::clone(&self.alerts).run(stop.clone()));
-        let mut work = Task::spawn(self.work().run(forest, stop.clone()));
+        let comparing = Comparing::new(now_ms());
+        let stop_again = stop.clone();
+        let alerting = || Task::spawn(Arc::clone(&self.alerts).run(stop_again.clone()));
+        let working = || Task::spawn(self.work().run(forest.clone(), stop_again.clone(), comparing.clone()));
+        let (mut alerts, mut work) = (alerting(), working());
         let _heartbeat = self.heartbeat()?.map(|heartbeat| Task::spawn(beat(heartbeat, fine, self.metrics.clone())));
         let mut watching = Watching::new(&self);
         let mut looks = tokio::time::interval(LOOK_EVERY.min(self.config.timing.interval));
@@ -61,8 +69,18 @@ impl Monitor {
             tokio::select! {
                 () = stopped(&mut stop) => break,
                 _ = looks.tick() => {
+                    // A defect of ours ends neither of them for good: what they did not get done shows as blindness.
+                    let ending = *stop_again.borrow();
+                    if work.is_finished() && !ending {
+                        tracing::error!("the comparison of log and ledger ended by itself; it is begun again");
+                        work = working();
+                    }
+                    if alerts.is_finished() && !ending {
+                        tracing::error!("the delivery of alerts ended by itself; it is begun again");
+                        alerts = alerting();
+                    }
                     tell_forest.send_replace(followers.forest());
-                    tell_fine.send_replace(watching.look(&self, &followers.statuses()).await);
+                    tell_fine.send_replace(watching.look(&self, &followers.statuses(), comparing.trouble()).await);
                 }
                 _ = refreshes.tick() => {
                     for origin in self.refresh(&mut material, &mut followers).await {
@@ -79,13 +97,17 @@ impl Monitor {
 
     /// What is so before anything is read.
     pub(super) async fn begin(&self) -> Result<(), MonitorError> {
-        let sinks: Vec<String> = self.shared.sinks.iter().map(|sink| sink.name.clone()).collect();
-        self.store.forget_other_sinks(&sinks).await?;
         let watches: Vec<String> = self.config.watches.iter().map(|rule| rule.name.clone()).collect();
         self.store.record_matchers(&watches, now_ms()).await?;
         // The ledger as it is before the first leaf is judged.
         self.shared.ledger.look_at_intents(now_ms()).await?;
         Ok(())
+    }
+
+    /// What watches over followers.
+    pub(super) fn health(&self) -> Health {
+        let Self { store, shared, config, .. } = self;
+        Health::new(Arc::clone(store), shared.sinks.clone(), config.timing, config.watches.clone())
     }
 
     fn heartbeat(&self) -> Result<Option<Heartbeat>, MonitorError> {
@@ -136,13 +158,7 @@ struct Watching {
 
 impl Watching {
     fn new(monitor: &Monitor) -> Self {
-        let health = Health::new(
-            Arc::clone(&monitor.store),
-            monitor.shared.sinks.clone(),
-            monitor.config.timing,
-            monitor.config.watches.clone(),
-        );
-        Self { health, counted_at: None, failing: false }
+        Self { health: monitor.health(), counted_at: None, failing: false }
     }
 
     /// A log that is named no more is neither blind nor stale.
@@ -152,12 +168,13 @@ impl Watching {
         }
     }
 
-    /// Whether the heartbeat may say that all is well: everything is, and this process does a part of it.
-    async fn look(&mut self, monitor: &Monitor, logs: &[LogStatus]) -> bool {
+    /// Whether the heartbeat may say that all is well: everything is, and this process does a part of it. `uncompared`:
+    /// since when some of log and ledger was not compared, and why.
+    async fn look(&mut self, monitor: &Monitor, logs: &[LogStatus], uncompared: Option<(i64, String)>) -> bool {
         let now = now_ms();
         monitor.metrics.show_paces(&monitor.readers.paces());
         logs.iter().for_each(|status| monitor.metrics.show_log(status));
-        let fine = match self.ask(monitor, logs, now).await {
+        let fine = match self.ask(monitor, logs, uncompared, now).await {
             Ok(fine) => {
                 if self.failing {
                     tracing::info!("the health of the monitor can be told again");
@@ -177,8 +194,15 @@ impl Watching {
         fine && logs.iter().any(|status| status.held)
     }
 
-    async fn ask(&mut self, monitor: &Monitor, logs: &[LogStatus], now: i64) -> Result<bool, StoreError> {
+    async fn ask(
+        &mut self,
+        monitor: &Monitor,
+        logs: &[LogStatus],
+        uncompared: Option<(i64, String)>,
+        now: i64,
+    ) -> Result<bool, StoreError> {
         self.health.look(logs, now).await?;
+        let compared = self.health.look_within(Within::Ledger, uncompared, now).await?;
         let store = &monitor.store;
         monitor.metrics.show_findings(&store.open_counts().await?);
         let waiting = store.outbox_counts().await?;
@@ -191,7 +215,7 @@ impl Watching {
             monitor.metrics.show_ledger(store.suspects_waiting().await?, &own, &store.counted_leaves().await?);
         }
         let patience = i64::try_from(monitor.config.timing.sink_dead_after.as_millis()).unwrap_or(i64::MAX);
-        if waiting.iter().any(|sink| sink.oldest_age_ms > patience) {
+        if !compared || waiting.iter().any(|sink| sink.oldest_age_ms > patience) {
             return Ok(false);
         }
         let elsewhere = if logs.iter().all(|status| status.held) { Vec::new() } else { store.followed_logs().await? };

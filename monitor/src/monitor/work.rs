@@ -8,11 +8,13 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Monitor;
+use super::comparing::{Comparing, Part};
 use crate::config::Timing;
 use crate::follow::backoff::random;
 use crate::follow::now_ms;
-use crate::inclusion::FollowedTree;
+use crate::inclusion::{FollowedTree, Included};
 use crate::reconcile::{LedgerError, LedgerSide};
+use crate::shadow::Checked;
 use crate::task::stopped;
 use crate::watchlist::Watchlist;
 
@@ -27,6 +29,15 @@ pub(super) struct Work {
     timing: Timing,
 }
 
+/// What one go at all of it came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Went {
+    pub(super) included: Included,
+    pub(super) checked: Checked,
+    /// Another go finds what this one did not come to.
+    pub(super) more: bool,
+}
+
 impl Monitor {
     pub(super) fn work(&self) -> Work {
         Work { ledger: Arc::clone(&self.shared.ledger), watchlist: self.watchlist.clone(), timing: self.config.timing }
@@ -34,24 +45,36 @@ impl Monitor {
 }
 
 impl Work {
-    /// Until told to stop. Errors are logged once when they begin and once when they end.
-    pub(super) async fn run(self, forest: watch::Receiver<Vec<FollowedTree>>, mut stop: watch::Receiver<bool>) {
-        let mut again_at = Instant::now() + self.timing.reproof_every;
-        let mut failing = false;
+    /// Until told to stop: every part by itself. The look at the ledger is the clock that tells rows that are dated back,
+    /// and waits for no log.
+    pub(super) async fn run(
+        self,
+        forest: watch::Receiver<Vec<FollowedTree>>,
+        stop: watch::Receiver<bool>,
+        comparing: Comparing,
+    ) {
+        let again = |part| self.again(part, forest.clone(), stop.clone(), comparing.clone());
+        let [intents, suspects, entries, observations] = Part::ALL.map(again);
+        tokio::join!(intents, suspects, entries, observations);
+    }
+
+    async fn again(
+        &self,
+        part: Part,
+        forest: watch::Receiver<Vec<FollowedTree>>,
+        mut stop: watch::Receiver<bool>,
+        comparing: Comparing,
+    ) {
+        let mut reproof_at = Instant::now() + self.timing.reproof_every;
         loop {
             let trees = forest.borrow().clone();
-            let mut done = self.once(&trees).await;
-            if done.is_ok() && Instant::now() >= again_at {
-                again_at = Instant::now() + self.timing.reproof_every;
+            let mut done = self.go(part, &trees).await;
+            if part == Part::Entries && done.is_ok() && Instant::now() >= reproof_at {
+                reproof_at = Instant::now() + self.timing.reproof_every;
                 let seed = u64::from(random()) << 32 | u64::from(random());
                 done = self.ledger.prove_again(&trees, AGAIN, seed, now_ms()).await.map(drop);
             }
-            match &done {
-                Err(error) if !failing => tracing::warn!(%error, "log and ledger cannot be compared; trying again"),
-                Ok(()) if failing => tracing::info!("log and ledger are compared again"),
-                _ => {}
-            }
-            failing = done.is_err();
+            comparing.ended(part, &done, now_ms());
             // Suspects become due between two rounds.
             let wait = self.timing.interval.min(self.timing.grace).max(Duration::from_millis(50));
             tokio::select! {
@@ -61,12 +84,23 @@ impl Work {
         }
     }
 
-    /// One go at all of it. One part that fails keeps no other from its turn; the first error is told.
-    pub(super) async fn once(&self, forest: &[FollowedTree]) -> Result<(), LedgerError> {
-        let intents = self.ledger.look_at_intents(now_ms()).await.map(drop);
-        let settled = self.ledger.settle_due(forest, &self.watchlist, now_ms()).await.map(drop);
-        let proved = self.ledger.prove_own_entries(forest, now_ms()).await.map(drop);
-        let checked = self.ledger.check_observations(forest, now_ms()).await.map(drop);
-        intents.and(settled).and(proved).and(checked)
+    async fn go(&self, part: Part, forest: &[FollowedTree]) -> Result<(), LedgerError> {
+        match part {
+            Part::Intents => self.ledger.look_at_intents(now_ms()).await.map(drop),
+            Part::Suspects => self.ledger.settle_due(forest, &self.watchlist, now_ms()).await.map(drop),
+            Part::Entries => self.ledger.prove_own_entries(forest, now_ms()).await.map(drop),
+            Part::Observations => self.ledger.check_observations(forest, now_ms()).await.map(drop),
+        }
+    }
+
+    /// One go at all of it; of our entries, at those that were last asked about at or before a time (unix milliseconds).
+    /// One part that fails keeps no other from its turn; the first error is told.
+    pub(super) async fn once(&self, forest: &[FollowedTree], checked_before: i64) -> Result<Went, LedgerError> {
+        let looked = self.ledger.look_at_intents(now_ms()).await;
+        let settled = self.ledger.settle_due(forest, &self.watchlist, now_ms()).await;
+        let included = self.ledger.prove_unchecked(forest, checked_before, now_ms()).await;
+        let checked = self.ledger.check_observations(forest, now_ms()).await;
+        let (looked, _, included, checked) = (looked?, settled?, included?, checked?);
+        Ok(Went { included, checked, more: looked.more || included.more || checked.more })
     }
 }

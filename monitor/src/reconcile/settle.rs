@@ -16,12 +16,12 @@ use crate::config::LogKind;
 use crate::finding::{LeafSeen, LogDescription};
 use crate::inclusion::FollowedTree;
 use crate::log::{Fresh, LeafFormat};
-use crate::reconcile::side::locked;
 use crate::watchlist::{DigestFilter, Watchlist};
 
 /// Suspects that are settled at once.
 const AT_ONCE: u32 = 500;
-/// How many grace periods a log may take to give an inclusion proof; then the finding goes without.
+/// How many grace periods a log may take to give an inclusion proof, and whoever follows a log to settle what was read in
+/// it; then the finding goes without.
 const PATIENCE: i64 = 4;
 
 /// What settling came to.
@@ -65,8 +65,8 @@ enum Outcome {
 }
 
 impl LedgerSide {
-    /// Settles the suspects whose grace period is over, of the logs in `forest`. Each is settled once, with its finding in
-    /// the same transaction.
+    /// Settles the suspects whose grace period is over, of the logs in `forest`; of others those that nobody settles. Each
+    /// is settled once, with its finding in the same transaction.
     pub async fn settle_due(
         &self,
         forest: &[FollowedTree],
@@ -74,7 +74,7 @@ impl LedgerSide {
         now: i64,
     ) -> Result<Settled, LedgerError> {
         let mut settled = Settled::default();
-        let due = self.store.due_suspects(now, AT_ONCE).await?;
+        let due = self.due(forest, now).await?;
         if due.is_empty() {
             return Ok(settled);
         }
@@ -87,55 +87,80 @@ impl LedgerSide {
             payloads: due.iter().filter_map(|suspect| payload(suspect, forest)).collect(),
             walked: None,
         };
+        let mut first = None;
         for suspect in due {
-            let outcome = match self.scenery(&suspect, forest, now).await? {
-                Some(scenery) => self.settle(&suspect, &scenery, &mut ready, now).await?,
-                // Whoever follows that log now settles it.
-                None => Outcome::Postponed(now.saturating_add(self.timing.grace_ms().max(1_000))),
-            };
-            if !matches!(outcome, Outcome::Postponed(_)) {
-                locked(&self.left_behind).remove(&suspect.id);
+            let Err(error) = self.settle_one(&suspect, forest, &mut ready, &mut settled, now).await else { continue };
+            // Behind the others, which must not wait for it. If not even that can be written, nothing else can.
+            let again = now.saturating_add(self.timing.grace_ms().max(1_000));
+            let moved = self.store.postpone_suspect(suspect.id, again).await;
+            first.get_or_insert(error);
+            if moved.is_err() {
+                break;
             }
-            match outcome {
-                Outcome::Explained => {
-                    self.store.settle_suspect(suspect.id, None, &self.sinks).await?;
-                    settled.explained += 1;
-                }
-                Outcome::Found(finding) => {
-                    if self.store.settle_suspect(suspect.id, Some(&finding), &self.sinks).await? {
-                        settled.found += 1;
-                        tracing::warn!(
-                            kind = %finding.kind, log.origin = %suspect.log_origin, log.index = suspect.log_index,
-                            "a leaf under our name that the ledger does not explain"
-                        );
-                    }
-                }
-                Outcome::Postponed(until) => {
-                    self.store.postpone_suspect(suspect.id, until).await?;
-                    settled.postponed += 1;
-                }
-            }
+            settled.postponed += 1;
         }
-        Ok(settled)
+        first.map_or(Ok(settled), Err)
     }
 
-    /// Where a suspect is. `None`: in a log of which this process has no head, for so short a time that another may have
-    /// one. After that the head that it was verified under has to do: a log that is down, or not named any more, must not
-    /// keep what was read in it from being told.
+    /// What this process is to settle. A suspect of a log that it has no head of is left alone for so long that another
+    /// process that has one is through with it; after that the head that it was verified under has to do: a log that is
+    /// down, or not named any more, must not keep what was read in it from being told.
+    async fn due(&self, forest: &[FollowedTree], now: i64) -> Result<Vec<Suspect>, LedgerError> {
+        let mut due = Vec::new();
+        for tree in forest {
+            due.extend(self.store.due_suspects_of(&tree.log.origin, now, AT_ONCE).await?);
+        }
+        let left = now.saturating_sub(PATIENCE.saturating_mul(self.timing.grace_ms()));
+        let is_ours = |suspect: &Suspect| forest.iter().any(|tree| tree.log.origin == suspect.log_origin);
+        let others = self.store.due_suspects(left, AT_ONCE).await?;
+        due.extend(others.into_iter().filter(|suspect| !is_ours(suspect)));
+        Ok(due)
+    }
+
+    async fn settle_one(
+        &self,
+        suspect: &Suspect,
+        forest: &[FollowedTree],
+        ready: &mut Ready,
+        settled: &mut Settled,
+        now: i64,
+    ) -> Result<(), LedgerError> {
+        let outcome = match self.scenery(suspect, forest).await? {
+            Some(scenery) => self.settle(suspect, &scenery, ready, now).await?,
+            // Nothing is known of that log any more.
+            None => Outcome::Postponed(now.saturating_add(self.timing.grace_ms().max(1_000))),
+        };
+        match outcome {
+            Outcome::Explained => {
+                self.store.settle_suspect(suspect.id, None, &self.sinks).await?;
+                settled.explained += 1;
+            }
+            Outcome::Found(finding) => {
+                if self.store.settle_suspect(suspect.id, Some(&finding), &self.sinks).await? {
+                    settled.found += 1;
+                    tracing::warn!(
+                        kind = %finding.kind, log.origin = %suspect.log_origin, log.index = suspect.log_index,
+                        "a leaf under our name that the ledger does not explain"
+                    );
+                }
+            }
+            Outcome::Postponed(until) => {
+                self.store.postpone_suspect(suspect.id, until).await?;
+                settled.postponed += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a suspect is: in a log that is followed here, or in one as it was when it was last followed.
     async fn scenery<'a>(
         &self,
         suspect: &Suspect,
         forest: &'a [FollowedTree],
-        now: i64,
     ) -> Result<Option<Scenery<'a>>, LedgerError> {
         if let Some(tree) = forest.iter().find(|tree| tree.log.origin == suspect.log_origin) {
-            locked(&self.left_behind).remove(&suspect.id);
             let (log, note) = (tree.log.clone(), tree.head.note().as_bytes().to_vec());
             return Ok(Some(Scenery { log, note, format: tree.reader.leaf_format(), tree: Some(tree) }));
-        }
-        let since = *locked(&self.left_behind).entry(suspect.id).or_insert(now);
-        if now.saturating_sub(since) < PATIENCE.saturating_mul(self.timing.grace_ms()) {
-            return Ok(None);
         }
         let stored = self.store.followed_log(&suspect.log_origin).await?;
         Ok(stored.as_ref().and_then(stored_scenery))

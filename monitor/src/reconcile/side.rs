@@ -78,9 +78,9 @@ pub struct LedgerSide {
     pub(crate) walk: Mutex<Walk>,
     /// When the ledger's payloads were last walked through, in unix milliseconds.
     pub(super) payloads_walked_at: Mutex<Option<i64>>,
-    /// Suspects of logs that this process has no head of, and since when (unix milliseconds).
-    pub(super) left_behind: Mutex<HashMap<i64, i64>>,
     pub(super) storms: Mutex<Storms>,
+    /// Rows of the ledger that cannot be read, and were told of.
+    pub(crate) unreadable: Mutex<BTreeSet<i64>>,
 }
 
 impl LedgerSide {
@@ -95,8 +95,8 @@ impl LedgerSide {
             recent: Mutex::default(),
             walk: Mutex::default(),
             payloads_walked_at: Mutex::default(),
-            left_behind: Mutex::default(),
             storms: Mutex::new(Storms::new(Limits::default().told_apart)),
+            unreadable: Mutex::default(),
         }
     }
 

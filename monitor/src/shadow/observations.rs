@@ -26,8 +26,12 @@ pub struct Checked {
     pub ignored: u64,
     /// To be looked at again.
     pub later: u64,
+    /// Those of them about which a log could not be asked.
+    pub unasked: u64,
     /// Of other trees.
     pub splits: u64,
+    /// There are observations that were not looked at yet.
+    pub more: bool,
 }
 
 impl LedgerSide {
@@ -45,6 +49,7 @@ impl LedgerSide {
             (walk.seen_to, std::mem::take(&mut walk.pending))
         };
         let mut last = seen_to;
+        let mut checked = Checked { more: true, ..Checked::default() };
         if waiting.len() < PENDING {
             let new = match self.store.observations_after(seen_to, AT_ONCE).await {
                 Ok(new) => new,
@@ -54,9 +59,9 @@ impl LedgerSide {
                 }
             };
             last = new.last().map_or(seen_to, |observation| observation.id);
+            checked.more = new.len() >= AT_ONCE as usize;
             waiting.extend(new.into_iter().map(|observation| (observation, now)));
         }
-        let mut checked = Checked::default();
         let (mut pending, mut findings) = (Vec::new(), Vec::new());
         let outcome = self.hold_against(forest, waiting, now, &mut checked, &mut pending, &mut findings).await;
         let raised = match outcome {
@@ -112,6 +117,7 @@ impl LedgerSide {
                 Ok(Fit::Later) => {}
                 Err(LedgerError::Read(error)) => {
                     tracing::debug!(%error, "a log could not be asked about an observation");
+                    checked.unasked += 1;
                 }
                 Err(error) => return Err(error),
             }

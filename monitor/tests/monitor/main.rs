@@ -3,6 +3,7 @@
 mod adoption;
 mod attacks;
 mod health;
+mod once;
 mod reading;
 mod restarts;
 mod rig;

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 
 use crate::column::{from_row, hash};
-use crate::{LedgerRow, StoreError};
+use crate::{LedgerPage, StoreError};
 
 /// An intent as it was first seen.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -39,7 +39,7 @@ pub trait IntentsSeen: Send + Sync {
 
     /// Rows of the ledger after an id that were not seen yet, without their material. Ask from some thousand before the
     /// newest (ids become visible out of order) and from zero now and then (a back-dated row may take an old id).
-    async fn unseen_ledger_rows(&self, after_id: i64, limit: u32) -> Result<Vec<LedgerRow>, StoreError>;
+    async fn unseen_ledger_rows(&self, after_id: i64, limit: u32) -> Result<LedgerPage, StoreError>;
 
     /// Intents after an id that the ledger has no more.
     async fn vanished_intents(&self, after_id: i64, limit: u32) -> Result<Vec<IntentSeen>, StoreError>;
@@ -152,9 +152,9 @@ macro_rules! stamp_intents_seen {
                 &self,
                 after_id: i64,
                 limit: u32,
-            ) -> Result<Vec<crate::LedgerRow>, crate::StoreError> {
-                let query = sqlx::query_as(crate::intents_seen::UNSEEN).bind(after_id).bind(i64::from(limit));
-                Ok(query.fetch_all(self.reader()).await?)
+            ) -> Result<crate::LedgerPage, crate::StoreError> {
+                let query = sqlx::query(crate::intents_seen::UNSEEN).bind(after_id).bind(i64::from(limit));
+                Ok(crate::ledger_view::row::page(&query.fetch_all(self.reader()).await?))
             }
 
             async fn vanished_intents(

@@ -6,7 +6,7 @@ use bundle::{Format, ImageReference};
 
 use crate::{JobClass, LedgerRow, StoreError};
 
-mod row;
+pub(crate) mod row;
 pub(crate) mod sql;
 mod stamp;
 
@@ -21,6 +21,29 @@ pub struct LedgerKeyRow {
     pub identity: String,
     /// When it was first recorded, in unix milliseconds.
     pub first_at: i64,
+}
+
+/// Rows of the ledger, read one by one: one that somebody else wrote, and that is none, hides no other.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct LedgerPage {
+    /// Those that can be read, in the order of their ids.
+    pub rows: Vec<LedgerRow>,
+    /// Those that cannot: id, and why not.
+    pub unreadable: Vec<(i64, String)>,
+    /// The last id of both.
+    pub last_id: Option<i64>,
+}
+
+impl LedgerPage {
+    /// How many rows there were.
+    pub fn len(&self) -> usize {
+        self.rows.len().saturating_add(self.unreadable.len())
+    }
+
+    /// Whether there was none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// What a row of the ledger signed.
@@ -87,7 +110,7 @@ pub trait LedgerView: Send + Sync {
     /// The public keys of every identity and of every certificate that was asked for.
     async fn ledger_keys(&self) -> Result<Vec<LedgerKeyRow>, StoreError>;
 
-    /// The rows with any of these signatures (ECDSA with low s).
+    /// The rows with any of these signatures (ECDSA with low s). Here and below a row that cannot be read is none.
     async fn ledger_by_signatures(&self, signatures: &[Vec<u8>]) -> Result<Vec<LedgerRow>, StoreError>;
 
     /// The rows that signed any of these digests.
@@ -97,7 +120,7 @@ pub trait LedgerView: Send + Sync {
     async fn ledger_digests(&self, after_id: i64, limit: u32) -> Result<Vec<LedgerDigest>, StoreError>;
 
     /// The rows after an id, in its order.
-    async fn ledger_rows_after(&self, id: i64, limit: u32) -> Result<Vec<LedgerRow>, StoreError>;
+    async fn ledger_rows_after(&self, id: i64, limit: u32) -> Result<LedgerPage, StoreError>;
 
     /// The newest row's id, and when it was intended.
     async fn ledger_newest(&self) -> Result<Option<(i64, i64)>, StoreError>;

@@ -62,7 +62,7 @@ pub use followed_logs::{
 pub use intents_seen::{IntentSeen, IntentsSeen};
 pub use jobs::{FinishedJob, JobClass, JobOutcome, JobRow, JobState, Jobs, LeasedJob, NewJob, UnknownWord};
 pub use ledger::{Intent, Ledger, LedgerRow, Material, RecordedEntry, RecordedSignature, Stage};
-pub use ledger_view::{EntryCursor, LedgerDigest, LedgerEntryRow, LedgerKeyRow, LedgerView};
+pub use ledger_view::{EntryCursor, LedgerDigest, LedgerEntryRow, LedgerKeyRow, LedgerPage, LedgerView};
 pub use locks::{LockToken, Locks};
 pub use observations::{NewObservation, Observation, Observations};
 pub use outbox::{LeasedAlert, Outbox, OutboxCount};

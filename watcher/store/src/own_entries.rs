@@ -155,11 +155,12 @@ WHERE ",
     };
 }
 
+/// What is no entry (a hash of another length) is not taken over: one such row would hide all others.
 pub(crate) const MISSING: &str = "-- own_entries::import_own_entries
 SELECT e.signature_id, e.log_origin, e.log_index, e.leaf_hash, e.recorded_at
 FROM log_entries e LEFT JOIN own_entries o
     ON o.signature_id = e.signature_id AND o.log_origin = e.log_origin AND o.log_index = e.log_index
-WHERE e.recorded_at >= $1 AND o.signature_id IS NULL
+WHERE e.recorded_at >= $1 AND o.signature_id IS NULL AND length(e.leaf_hash) = 32 AND e.log_index >= 0
 ORDER BY e.recorded_at, e.signature_id, e.log_origin, e.log_index LIMIT $2";
 
 pub(crate) const LAST_OF: &str = "-- own_entries::sweep_own_entries
@@ -170,6 +171,7 @@ SELECT e.signature_id, e.log_origin, e.log_index, e.leaf_hash, e.recorded_at
 FROM log_entries e LEFT JOIN own_entries o
     ON o.signature_id = e.signature_id AND o.log_origin = e.log_origin AND o.log_index = e.log_index
 WHERE e.signature_id > $1 AND e.signature_id <= $2 AND o.signature_id IS NULL
+    AND length(e.leaf_hash) = 32 AND e.log_index >= 0
 ORDER BY e.signature_id, e.log_origin, e.log_index";
 
 pub(crate) const INSERT: &str = "-- own_entries::import_own_entries

@@ -48,6 +48,9 @@ pub trait Suspects: Send + Sync {
     /// Those whose grace period is over, the oldest first.
     async fn due_suspects(&self, now: i64, limit: u32) -> Result<Vec<Suspect>, StoreError>;
 
+    /// Those of one log.
+    async fn due_suspects_of(&self, log_origin: &str, now: i64, limit: u32) -> Result<Vec<Suspect>, StoreError>;
+
     /// Settles one, and raises what it came to in the same transaction. `false`: it is settled already, and nothing was
     /// written. Its leaf is forgotten: what matters of it is in the evidence.
     async fn settle_suspect(&self, id: i64, finding: Option<&NewFinding>, sinks: &[Sink]) -> Result<bool, StoreError>;
@@ -76,6 +79,10 @@ ON CONFLICT (log_origin, log_index, why) DO NOTHING";
 pub(crate) const DUE: &str = "-- suspects::due_suspects
 SELECT id, log_origin, log_index, leaf, why, noted_at, due_at FROM suspects
 WHERE settled_at IS NULL AND due_at <= $1 ORDER BY due_at, id LIMIT $2";
+
+pub(crate) const DUE_OF: &str = "-- suspects::due_suspects_of
+SELECT id, log_origin, log_index, leaf, why, noted_at, due_at FROM suspects
+WHERE settled_at IS NULL AND due_at <= $1 AND log_origin = $3 ORDER BY due_at, id LIMIT $2";
 
 pub(crate) const POSTPONE: &str = "-- suspects::postpone_suspect
 UPDATE suspects SET due_at = $2 WHERE id = $1 AND settled_at IS NULL";
@@ -108,6 +115,16 @@ macro_rules! stamp_suspects {
         impl crate::Suspects for $Store {
             async fn due_suspects(&self, now: i64, limit: u32) -> Result<Vec<crate::Suspect>, crate::StoreError> {
                 let query = sqlx::query_as(crate::suspects::DUE).bind(now).bind(i64::from(limit));
+                Ok(query.fetch_all(self.reader()).await?)
+            }
+
+            async fn due_suspects_of(
+                &self,
+                log_origin: &str,
+                now: i64,
+                limit: u32,
+            ) -> Result<Vec<crate::Suspect>, crate::StoreError> {
+                let query = sqlx::query_as(crate::suspects::DUE_OF).bind(now).bind(i64::from(limit)).bind(log_origin);
                 Ok(query.fetch_all(self.reader()).await?)
             }
 

@@ -67,7 +67,7 @@ on_both_engines! {
         assert!(store.record_intents_seen(None, &[seen(ids[2]), seen(ids[0]), seen(gone)]).await.unwrap());
         let unseen = async |after| {
             let rows = store.unseen_ledger_rows(after, 10).await.unwrap();
-            rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+            rows.rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
         };
         // A smaller id that became visible later is found from where one asks.
         assert_eq!(unseen(0).await, [ids[1], ids[3]]);

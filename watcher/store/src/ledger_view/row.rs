@@ -2,7 +2,8 @@
 
 use bundle::{Digest, ImageName, ImageReference};
 
-use super::{LedgerDigest, LedgerEntryRow, LedgerKeyRow};
+use super::{LedgerDigest, LedgerEntryRow, LedgerKeyRow, LedgerPage};
+use crate::LedgerRow;
 use crate::column::{converted, from_row, hash, parsed};
 
 from_row!(LedgerKeyRow, |row| Ok(Self {
@@ -35,3 +36,23 @@ from_row!(LedgerDigest, |row| Ok(Self {
     signed_digest: row.try_get("signed_digest")?,
     payload_sha256: *Digest::of(&row.try_get::<Vec<u8>, _>("payload")?).as_bytes(),
 }));
+
+/// Reads each row by itself.
+pub(crate) fn page<'r, R>(rows: &'r [R]) -> LedgerPage
+where
+    R: sqlx::Row,
+    LedgerRow: sqlx::FromRow<'r, R>,
+    for<'c> &'c str: sqlx::ColumnIndex<R>,
+    i64: sqlx::Type<R::Database> + sqlx::Decode<'r, R::Database>,
+{
+    let mut page = LedgerPage::default();
+    for row in rows {
+        let id = row.try_get("id").ok();
+        page.last_id = id.or(page.last_id);
+        match <LedgerRow as sqlx::FromRow<'r, R>>::from_row(row) {
+            Ok(row) => page.rows.push(row),
+            Err(error) => page.unreadable.push((id.unwrap_or_default(), error.to_string())),
+        }
+    }
+    page
+}

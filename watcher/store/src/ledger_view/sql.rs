@@ -60,7 +60,8 @@ SELECT public_key_spki, identity_name AS identity, requested_at AS first_at FROM
 ORDER BY first_at, identity";
 
 pub(crate) const DIGESTS: &str = "-- ledger_view::ledger_digests
-SELECT id, signed_digest, payload FROM signatures WHERE id > $1 AND signature IS NOT NULL ORDER BY id LIMIT $2";
+SELECT id, signed_digest, payload FROM signatures
+WHERE id > $1 AND signature IS NOT NULL AND signed_digest IS NOT NULL AND payload IS NOT NULL ORDER BY id LIMIT $2";
 
 pub(crate) const NEWEST: &str = "-- ledger_view::ledger_newest
 SELECT id, intended_at FROM signatures ORDER BY id DESC LIMIT 1";

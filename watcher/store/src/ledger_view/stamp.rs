@@ -16,11 +16,11 @@ macro_rules! stamp_ledger_view {
                 let mut rows = Vec::new();
                 for chunk in members.chunks(MEMBERS) {
                     let Some(last) = chunk.last() else { continue };
-                    let mut query = sqlx::query_as(statement);
+                    let mut query = sqlx::query(statement);
                     for place in 0..MEMBERS {
                         query = query.bind(*chunk.get(place).unwrap_or(last));
                     }
-                    rows.extend(query.fetch_all(self.reader()).await?);
+                    rows.extend(crate::ledger_view::row::page(&query.fetch_all(self.reader()).await?).rows);
                 }
                 Ok(rows)
             }
@@ -63,9 +63,9 @@ macro_rules! stamp_ledger_view {
                 Ok(query.fetch_all(self.reader()).await?)
             }
 
-            async fn ledger_rows_after(&self, id: i64, limit: u32) -> Result<Vec<crate::LedgerRow>, crate::StoreError> {
-                let query = sqlx::query_as(crate::ledger_view::sql::ROWS_AFTER).bind(id).bind(i64::from(limit));
-                Ok(query.fetch_all(self.reader()).await?)
+            async fn ledger_rows_after(&self, id: i64, limit: u32) -> Result<crate::LedgerPage, crate::StoreError> {
+                let query = sqlx::query(crate::ledger_view::sql::ROWS_AFTER).bind(id).bind(i64::from(limit));
+                Ok(crate::ledger_view::row::page(&query.fetch_all(self.reader()).await?))
             }
 
             async fn ledger_newest(&self) -> Result<Option<(i64, i64)>, crate::StoreError> {

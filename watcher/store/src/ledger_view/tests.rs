@@ -75,10 +75,10 @@ on_both_engines! {
             at: 1_500,
         };
         let third = store.intend(&intent).await.unwrap().id;
-        let rows = store.ledger_rows_after(0, 2).await.unwrap();
+        let rows = store.ledger_rows_after(0, 2).await.unwrap().rows;
         assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), [first, second]);
         assert_eq!((rows[0].material.clone(), rows[0].signature.is_some()), (None, true));
-        let rest = store.ledger_rows_after(second, 10).await.unwrap();
+        let rest = store.ledger_rows_after(second, 10).await.unwrap().rows;
         assert_eq!(rest, [store.ledger_row(third).await.unwrap()]);
         assert_eq!(store.ledger_newest().await.unwrap(), Some((third, 1_500)));
 

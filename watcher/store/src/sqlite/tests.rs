@@ -182,3 +182,41 @@ async fn a_recorded_signature_is_never_changed_even_by_hand() {
         assert!(error.to_string().contains("a recorded signature is never changed"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_row_of_the_ledger_that_cannot_be_read_hides_no_other() {
+    use crate::{IntentsSeen as _, LedgerView as _, OwnEntries as _, OwnEntryState};
+    let store = SqliteStore::open("sqlite::memory:").await.unwrap();
+    let mut ids = Vec::new();
+    for number in 1..=3 {
+        ids.push(crate::testing::signed_row(&store, number).await);
+    }
+    for (id, leaf_hash) in [(ids[0], "zeroblob(32)"), (ids[1], "x'00'")] {
+        let sql = format!("INSERT INTO log_entries VALUES ({id}, 'log', 1, {leaf_hash}, x'00', 1)");
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&store.writer).await.unwrap();
+    }
+    let signatures: Vec<Vec<u8>> = store
+        .ledger_rows_after(0, 10)
+        .await
+        .unwrap()
+        .rows
+        .into_iter()
+        .filter_map(|row| row.signature)
+        .map(|recorded| recorded.signature)
+        .collect();
+    let sql = format!("UPDATE signatures SET class = 'nobody''s' WHERE id = {}", ids[1]);
+    sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&store.writer).await.unwrap();
+    for page in [store.unseen_ledger_rows(0, 10).await.unwrap(), store.ledger_rows_after(0, 10).await.unwrap()] {
+        assert_eq!(page.rows.iter().map(|row| row.id).collect::<Vec<_>>(), [ids[0], ids[2]]);
+        let [(id, problem)] = &page.unreadable[..] else { panic!("{page:?}") };
+        assert!(*id == ids[1] && problem.contains("class"), "{id} {problem}");
+        assert_eq!((page.len(), page.last_id), (3, Some(ids[2])));
+    }
+    assert_eq!(store.ledger_by_signatures(&signatures).await.unwrap().len(), 2);
+    assert_eq!((store.import_own_entries(10).await.unwrap(), store.sweep_own_entries(0, 10).await.unwrap().0), (1, 0));
+    let due = store.own_entries_due(1, 10).await.unwrap();
+    assert_eq!(
+        due.iter().map(|entry| (entry.signature_id, entry.state)).collect::<Vec<_>>(),
+        [(ids[0], OwnEntryState::Waiting)]
+    );
+}
