@@ -33,6 +33,10 @@ GRANT SELECT ON TABLE public._sqlx_migrations TO sealwatch_signer;
 -- The ledger is never deleted from, not even by who writes it.
 REVOKE DELETE ON TABLE public.signatures, public.log_entries, public.materials, public.identities,
     public.certificate_keys FROM sealwatch_signer;
+-- What names our keys and what a log answered is written once: a key that is renamed or emptied for a moment would be a
+-- key that nobody watches.
+REVOKE UPDATE ON TABLE public.identities, public.certificate_keys, public.log_entries, public.materials
+    FROM sealwatch_signer;
 
 -- The monitor's side: it reads the ledger and writes what it sees.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO sealwatch_monitor;

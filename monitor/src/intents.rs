@@ -2,6 +2,7 @@
 //! dated back, changed or gone shows.
 
 mod chain;
+pub(crate) mod keys;
 mod look;
 #[cfg(test)]
 mod tests;
@@ -27,4 +28,9 @@ pub fn was_there(row: &LedgerRow, seen: Option<&IntentSeen>, looked_at: Option<i
 pub fn is_before(row: &LedgerRow, leaf_seen_at: i64, tolerance_ms: i64) -> bool {
     let latest = leaf_seen_at.saturating_add(tolerance_ms);
     row.intended_at <= latest && row.signature.as_ref().is_none_or(|recorded| recorded.at <= latest)
+}
+
+/// A time in words.
+fn time(unix_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(unix_ms).map_or_else(|_| format!("{unix_ms} ms"), |at| at.to_string())
 }

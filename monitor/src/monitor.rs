@@ -142,7 +142,7 @@ impl Monitor {
             timing: config.timing,
             limits: config.limits,
             workers: Workers::new(processors),
-            matchings: Matchings::new(Arc::clone(&store), watchlist.clone()),
+            matchings: Matchings::new(Arc::clone(&store), Arc::clone(&ledger.keys), &watchlist),
             ledger,
             record,
             metrics: metrics.clone(),

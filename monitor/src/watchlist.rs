@@ -29,7 +29,7 @@ use identities::Identities;
 #[derive(Clone, Debug)]
 pub struct Watchlist {
     compiled: Arc<Compiled>,
-    keys: Arc<HashMap<Box<[u8]>, WatchedKey>>,
+    keys: Arc<HashMap<Arc<[u8]>, Arc<WatchedKey>>>,
 }
 
 #[derive(Debug)]
@@ -38,7 +38,7 @@ struct Compiled {
     identities: Identities,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct WatchedKey {
     matcher: Option<MatcherId>,
     fingerprint: String,
@@ -53,7 +53,7 @@ impl Watchlist {
         for (matcher, rule) in rules.iter().enumerate().map(|(at, rule)| (MatcherId::new(at), rule)) {
             if let WatchKind::Key { spki, retired, .. } = &rule.kind {
                 let key = WatchedKey { matcher: Some(matcher), fingerprint: fingerprint(spki), retired: *retired };
-                keys.insert(canonical_spki(spki).into_owned().into_boxed_slice(), key);
+                keys.insert(Arc::from(&*canonical_spki(spki)), Arc::new(key));
             }
         }
         let compiled = Compiled { rules: rules.to_vec(), identities: Identities::compile(rules)? };
@@ -63,15 +63,28 @@ impl Watchlist {
     /// The same rules with the ledger's keys: SPKI in DER, and what to call it. A rule about a key goes before.
     pub fn with_keys(&self, keys: &[(Vec<u8>, String)]) -> Watchlist {
         let of_rules = self.keys.iter().filter(|(_, key)| key.matcher.is_some());
-        let mut all: HashMap<_, _> = of_rules.map(|(spki, key)| (spki.clone(), key.clone())).collect();
+        let all = of_rules.map(|(spki, key)| (Arc::clone(spki), Arc::clone(key))).collect();
+        let mut watchlist = Watchlist { compiled: self.compiled.clone(), keys: Arc::new(all) };
+        watchlist.add_keys(keys);
+        watchlist
+    }
+
+    /// Adds keys of the ledger to those that it has.
+    pub fn add_keys(&mut self, keys: &[(Vec<u8>, String)]) {
+        if keys.is_empty() {
+            return;
+        }
+        let all = Arc::make_mut(&mut self.keys);
         for (spki, _label) in keys {
-            all.entry(canonical_spki(spki).into_owned().into_boxed_slice()).or_insert_with(|| WatchedKey {
-                matcher: None,
-                fingerprint: fingerprint(spki),
-                retired: false,
+            all.entry(Arc::from(&*canonical_spki(spki))).or_insert_with(|| {
+                Arc::new(WatchedKey { matcher: None, fingerprint: fingerprint(spki), retired: false })
             });
         }
-        Watchlist { compiled: self.compiled.clone(), keys: Arc::new(all) }
+    }
+
+    /// Whether both were compiled at once, so that they differ at most in the ledger's keys.
+    pub(crate) fn has_rules_of(&self, other: &Watchlist) -> bool {
+        Arc::ptr_eq(&self.compiled, &other.compiled)
     }
 
     /// Appends what the claims of one leaf have to do with us; appends nothing for almost every leaf.

@@ -7,7 +7,9 @@ use store::{Store, StoreError};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::now_ms;
 use super::scan::Matching;
+use crate::intents::keys::{Keys, Look, WithKeys};
 use crate::watchlist::{DigestFilter, Watchlist};
 
 /// Rows asked for at once.
@@ -20,12 +22,12 @@ const DIGESTS_EVERY: Duration = Duration::from_secs(10);
 /// Keeps the watchlist up to date with the ledger.
 pub(crate) struct Matchings {
     store: Arc<dyn Store>,
-    watchlist: Watchlist,
+    keys: Arc<Keys>,
     state: Mutex<State>,
 }
 
 struct State {
-    keys: Vec<(Vec<u8>, String)>,
+    watchlist: WithKeys,
     digests: Arc<DigestFilter>,
     newest: i64,
     asked: Option<Instant>,
@@ -34,19 +36,17 @@ struct State {
 
 impl Matchings {
     /// Rules, and the ledger to complete them from.
-    pub(crate) fn new(store: Arc<dyn Store>, watchlist: Watchlist) -> Self {
-        let state = State { keys: Vec::new(), digests: Arc::default(), newest: 0, asked: None, current: None };
-        Self { store, watchlist, state: Mutex::new(state) }
+    pub(crate) fn new(store: Arc<dyn Store>, keys: Arc<Keys>, watchlist: &Watchlist) -> Self {
+        let watchlist = WithKeys::new(watchlist);
+        let state = State { watchlist, digests: Arc::default(), newest: 0, asked: None, current: None };
+        Self { store, keys, state: Mutex::new(state) }
     }
 
     /// As the ledger is now. Every leaf that is under a head when this is asked is matched with each key that signed it:
-    /// the ledger knows a key before the log can hear of it (I8).
+    /// the ledger knows a key before the log can hear of it (I8). Keys of certificates may be some seconds late.
     pub(crate) async fn current(&self) -> Result<Arc<Matching>, StoreError> {
         let mut state = self.state.lock().await;
-        let keys = self.store.ledger_keys().await?;
-        let mut keys: Vec<(Vec<u8>, String)> = keys.into_iter().map(|key| (key.spki, key.identity)).collect();
-        keys.sort();
-        let mut changed = state.keys != keys;
+        let mut changed = state.watchlist.grow(&self.keys, Look::Quick, now_ms()).await?;
         if state.asked.is_none_or(|asked| asked.elapsed() >= DIGESTS_EVERY) {
             changed |= self.read_digests(&mut state).await?;
             state.asked = Some(Instant::now());
@@ -54,9 +54,8 @@ impl Matchings {
         match &state.current {
             Some(current) if !changed => Ok(Arc::clone(current)),
             _ => {
-                let watchlist = self.watchlist.with_keys(&keys);
+                let watchlist = state.watchlist.watchlist();
                 let current = Arc::new(Matching { watchlist, digests: Arc::clone(&state.digests) });
-                state.keys = keys;
                 state.current = Some(Arc::clone(&current));
                 Ok(current)
             }

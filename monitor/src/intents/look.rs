@@ -2,7 +2,7 @@
 
 use store::{IntentSeen, LedgerPage, LedgerRow, NewFinding};
 
-use super::{appended, row_hash};
+use super::{appended, row_hash, time};
 use crate::finding::state_lost;
 use crate::reconcile::side::locked;
 use crate::reconcile::{LedgerError, LedgerSide};
@@ -53,7 +53,8 @@ impl LedgerSide {
     /// before leaves are judged: what is new since the last look cannot be older than it.
     pub async fn look_at_intents(&self, now: i64) -> Result<Looked, LedgerError> {
         let mut looked = Looked::default();
-        let mut findings = self.new_rows(now, &mut looked).await?;
+        let mut findings = self.keys.findings(now).await?;
+        findings.extend(self.new_rows(now, &mut looked).await?);
         findings.extend(self.vanished_rows(now, &mut looked).await?);
         findings.extend(self.walk_on(now, &mut looked).await?);
         if !findings.is_empty() {
@@ -76,6 +77,8 @@ impl LedgerSide {
             let LedgerPage { rows, last_id, .. } = page;
             after = last_id.unwrap_or(after);
             if !rows.is_empty() {
+                // Watched before the rows are known: a crash between the two must not lose a key.
+                self.keys.take(&rows).await?;
                 // Until the last page the look is not complete: what a crash leaves behind must not say that it was.
                 let seen_at = if complete { now } else { before.unwrap_or_default() };
                 backdated.extend(self.chain(&rows, before, seen_at).await?);
@@ -189,6 +192,7 @@ impl LedgerSide {
         let newest = self.store.ledger_newest().await?.map_or(0, |(id, _)| id);
         unseen.retain(|row| row.id <= newest.saturating_sub(OVERLAP));
         if !unseen.is_empty() {
+            self.keys.take(&unseen).await?;
             let backdated = self.chain(&unseen, before, now).await?;
             looked.new = looked.new.saturating_add(unseen.len() as u64);
             looked.backdated = looked.backdated.saturating_add(backdated.len() as u64);
@@ -271,8 +275,4 @@ fn changed_row(row: &LedgerRow, seen: &IntentSeen, now: i64) -> NewFinding {
         time(row.intended_at),
     );
     NewFinding { occurrence: row.id.to_string(), ..state_lost(None, "ledger/changed", &words, now) }
-}
-
-fn time(unix_ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(unix_ms).map_or_else(|_| format!("{unix_ms} ms"), |at| at.to_string())
 }

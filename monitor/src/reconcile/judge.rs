@@ -8,6 +8,7 @@ use store::{NewSuspect, ObservedIdentity, Sighting};
 use tlog::Checkpoint;
 
 use super::{Chain, Facts, LedgerError, LedgerSide, Names, Reason, Verdict, reconcile};
+use crate::intents::keys::Look;
 use crate::log::{LeafFormat, LogReader};
 use crate::reconcile::side::locked;
 use crate::watchlist::{Match, Matched, Watchlist};
@@ -104,7 +105,8 @@ impl LedgerSide {
         let mut sums = Sums::default();
         if !hits.is_empty() {
             let origin = reader.origin();
-            let asked_for = self.asked_for().await?;
+            let asked_for = self.keys.asked_for(Look::Quick, now).await?;
+            let ordering_ms = self.timing.ordering_ms();
             let trust = self.trust();
             let seen = self.seen_by(origin, head, now).await?;
             for hits in hits.chunks(TOGETHER) {
@@ -117,7 +119,8 @@ impl LedgerSide {
                     positions.sort_unstable();
                     positions.dedup();
                     for position in positions {
-                        let names = Names::of(position, &hit.matches, watchlist, |key| asked_for.contains(key));
+                        let is_asked_for = |key: &str| asked_for.explains(key, seen.at(hit.index), ordering_ms);
+                        let names = Names::of(position, &hit.matches, watchlist, is_asked_for);
                         if let Some(facts) = Facts::of(&claims, position, &trust) {
                             named.push((hit, position, names, facts));
                         }

@@ -15,6 +15,7 @@ use super::{Facts, LedgerError, LedgerSide, Names, Verdict, reconcile};
 use crate::config::LogKind;
 use crate::finding::{LeafSeen, LogDescription};
 use crate::inclusion::FollowedTree;
+use crate::intents::keys::{AskedFor, Look};
 use crate::log::{Fresh, LeafFormat};
 use crate::watchlist::{DigestFilter, Watchlist};
 
@@ -38,7 +39,7 @@ pub struct Settled {
 /// What all suspects are settled with.
 struct Ready {
     watchlist: Watchlist,
-    asked_for: BTreeSet<String>,
+    asked_for: Arc<AskedFor>,
     trust: Arc<TrustRoot>,
     /// Logs that gave no proof just now: they are not waited for once more for each suspect.
     silent: BTreeSet<String>,
@@ -79,8 +80,8 @@ impl LedgerSide {
             return Ok(settled);
         }
         let mut ready = Ready {
-            watchlist: watchlist.with_keys(&self.keys().await?),
-            asked_for: self.asked_for().await?,
+            watchlist: self.with_keys(watchlist, now).await?,
+            asked_for: self.keys.asked_for(Look::Complete, now).await?,
             trust: self.trust(),
             silent: BTreeSet::new(),
             // Of all at once: walks are rare, and anybody can log our envelopes again.
@@ -181,7 +182,9 @@ impl LedgerSide {
         };
         let mut matches = Vec::new();
         watchlist.matches(&claims, &DigestFilter::new(), &mut matches);
-        let names = Names::of(position, &matches, watchlist, |key| asked_for.contains(key));
+        let ordering_ms = self.timing.ordering_ms();
+        let is_asked_for = |key: &str| asked_for.explains(key, suspect.noted_at, ordering_ms);
+        let names = Names::of(position, &matches, watchlist, is_asked_for);
         let Some(facts) = Facts::of(&claims, position, trust) else { return Ok(Outcome::Explained) };
         let looked = self.look_up(&[&facts]).await?;
         let mut verdict = reconcile(&names, &facts, &looked.rows_for(&facts, suspect.noted_at));

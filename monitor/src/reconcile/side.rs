@@ -1,11 +1,10 @@
 //! The ledger's side of the monitor: what it needs, and what it keeps in mind between two looks.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bundle::TrustRoot;
-use sha2::{Digest as _, Sha256};
 use store::{Sink, Store};
 
 use super::LedgerError;
@@ -13,7 +12,9 @@ use super::storm::Storms;
 use crate::config::{Limits, Timing};
 use crate::inclusion::Recent;
 use crate::intents::Looks;
+use crate::intents::keys::{Keys, Look, WithKeys};
 use crate::shadow::Walk;
+use crate::watchlist::Watchlist;
 
 /// How patient the ledger's side is.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +42,8 @@ impl From<&Timing> for LedgerTiming {
 
 /// Clocks of several machines, and a signer that waits for its lock, may differ by this much.
 const TOLERANCE_MS: i64 = 5 * 60 * 1_000;
+/// How long a log may take to show its head.
+const ORDERING_MS: i64 = 30 * 1_000;
 
 impl LedgerTiming {
     pub(crate) fn grace_ms(&self) -> i64 {
@@ -50,6 +53,12 @@ impl LedgerTiming {
     /// By how much a row's times may be off.
     pub(crate) fn tolerance_ms(&self) -> i64 {
         self.grace_ms().max(TOLERANCE_MS)
+    }
+
+    /// By how much a look at the ledger may be ahead of a leaf that is in the log when it is made. There is one clock, the
+    /// monitor's: a leaf's time is when its head was asked for, which takes a while to answer.
+    pub(crate) fn ordering_ms(&self) -> i64 {
+        self.grace_ms().max(ORDERING_MS)
     }
 
     pub(crate) fn deadline_ms(&self) -> i64 {
@@ -73,6 +82,9 @@ pub struct LedgerSide {
     pub(crate) timing: LedgerTiming,
     pub(crate) sinks: Vec<Sink>,
     trust: Mutex<Arc<TrustRoot>>,
+    /// Our keys, as the ledger ever named them.
+    pub(crate) keys: Arc<Keys>,
+    with_keys: tokio::sync::Mutex<Option<WithKeys>>,
     pub(crate) looks: Mutex<Looks>,
     pub(crate) recent: Mutex<Recent>,
     pub(crate) walk: Mutex<Walk>,
@@ -87,6 +99,8 @@ impl LedgerSide {
     /// `sinks` are told of what is found here.
     pub fn new(store: Arc<dyn Store>, trust: Arc<TrustRoot>, timing: LedgerTiming, sinks: Vec<Sink>) -> Self {
         Self {
+            keys: Arc::new(Keys::new(Arc::clone(&store), timing.tolerance_ms())),
+            with_keys: tokio::sync::Mutex::default(),
             store,
             timing,
             sinks,
@@ -115,22 +129,19 @@ impl LedgerSide {
         Arc::clone(&locked(&self.trust))
     }
 
-    /// The public keys that the ledger knows, each with a name: for [`crate::watchlist::Watchlist::with_keys`]. Read them
-    /// after a head was seen and before the leaves under it are matched: a key is in the ledger before it signs.
-    pub async fn keys(&self) -> Result<Vec<(Vec<u8>, String)>, LedgerError> {
-        let keys = self.store.ledger_keys().await?;
-        Ok(keys.into_iter().map(|key| (key.spki, key.identity)).collect())
-    }
-
-    /// Fingerprints of the keys that were recorded before a certificate of them was asked for.
-    pub(super) async fn asked_for(&self) -> Result<BTreeSet<String>, LedgerError> {
-        let keys = self.store.ledger_keys().await?;
-        let certified = keys.into_iter().filter_map(|key| {
-            let fingerprint = hex::encode(Sha256::digest(bundle::public_key::canonical_spki(&key.spki)));
-            // The identity of a key is its fingerprint; a certificate's is a name.
-            (fingerprint != key.identity).then_some(fingerprint)
-        });
-        Ok(certified.collect())
+    /// A watchlist with the public keys that the ledger names or ever named. Ask after a head was seen and before the
+    /// leaves under it are matched: a key is in the ledger before it signs. `now`: when that is.
+    pub async fn with_keys(&self, watchlist: &Watchlist, now: i64) -> Result<Watchlist, LedgerError> {
+        let mut cached = self.with_keys.lock().await;
+        let mut current = match cached.take() {
+            Some(current) if current.is_of(watchlist) => current,
+            _ => WithKeys::new(watchlist),
+        };
+        let grown = current.grow(&self.keys, Look::Complete, now).await;
+        let with = current.watchlist();
+        *cached = Some(current);
+        grown?;
+        Ok(with)
     }
 }
 

@@ -18,6 +18,7 @@ macro_rules! stamp {
         crate::certificate_keys::stamp_certificate_keys!($Store);
         crate::observations::stamp_observations!($Store);
         crate::ledger_view::stamp_ledger_view!($Store);
+        crate::ledger_keys_seen::stamp_ledger_keys_seen!($Store);
         crate::findings::stamp_findings!($Store, $Database);
         crate::outbox::stamp_outbox!($Store, $Database, $now, $claim);
         crate::followed_logs::stamp_followed_logs!($Store, $Database, $now);

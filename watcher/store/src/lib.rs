@@ -28,6 +28,7 @@ mod followed_logs;
 mod intents_seen;
 mod jobs;
 mod ledger;
+mod ledger_keys_seen;
 mod ledger_view;
 mod locks;
 mod migrations;
@@ -62,6 +63,7 @@ pub use followed_logs::{
 pub use intents_seen::{IntentSeen, IntentsSeen};
 pub use jobs::{FinishedJob, JobClass, JobOutcome, JobRow, JobState, Jobs, LeasedJob, NewJob, UnknownWord};
 pub use ledger::{Intent, Ledger, LedgerRow, Material, RecordedEntry, RecordedSignature, Stage};
+pub use ledger_keys_seen::{IdentityKey, LedgerKeySeen, LedgerKeysSeen};
 pub use ledger_view::{EntryCursor, LedgerDigest, LedgerEntryRow, LedgerKeyRow, LedgerPage, LedgerView};
 pub use locks::{LockToken, Locks};
 pub use observations::{NewObservation, Observation, Observations};
@@ -88,6 +90,7 @@ pub trait Store:
     + CertificateKeys
     + Observations
     + LedgerView
+    + LedgerKeysSeen
     + FollowedLogs
     + Findings
     + Outbox

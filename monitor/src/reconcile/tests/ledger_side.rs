@@ -36,7 +36,7 @@ fn hits(log: &sandbox::SandboxLog, watchlist: &Watchlist) -> Vec<Hit> {
 
 /// Judges all leaves of a log and writes what they came to, as a step along the log does.
 async fn read_all(ground: &Ground, tree: &FollowedTree, log: &sandbox::SandboxLog, now: i64) -> Judged {
-    let watchlist = Watchlist::compile(&[]).unwrap().with_keys(&ground.side.keys().await.unwrap());
+    let watchlist = ground.side.with_keys(&Watchlist::compile(&[]).unwrap(), now).await.unwrap();
     let hits = hits(log, &watchlist);
     let judged = ground.side.judge(tree.reader.as_ref(), &tree.head, &watchlist, hits, now).await.unwrap();
     ground.advance(tree, &judged, now).await;
@@ -77,6 +77,30 @@ async fn a_rogue_signature_is_found_after_the_grace_period_with_evidence_that_co
     let proof = ground.store.evidence(finding.id).await.unwrap();
     let verdict = evidence::verify(proof[0].evidence.as_deref().unwrap()).unwrap();
     assert!(verdict.holds && verdict.attributable, "{:?}", verdict.says);
+}
+
+#[tokio::test]
+async fn a_key_that_the_ledger_names_no_more_is_watched_and_told_of() {
+    let ground = Ground::new().await;
+    let hidden = Key::new();
+    let seen = store::LedgerKeySeen {
+        spki: hidden.spki(),
+        identity: hidden.public().fingerprint(),
+        certified: false,
+        seen_at: 0,
+        backdated: false,
+    };
+    ground.store.record_ledger_keys_seen(&[seen]).await.unwrap();
+    let log = ground.log("log.example.com").await;
+    log.append(hashed_rekord_v2(&sha256(b"rogue"), &hidden.sign(b"rogue"), &By::Key(hidden.spki()))).await;
+    let forest = [ground.tree(&log).await];
+    assert_eq!(read_all(&ground, &forest[0], &log, NOW).await.suspects.len(), 1);
+    assert_eq!(settle(&ground, &forest, NOW + GRACE).await, Settled { found: 1, ..Settled::default() });
+    ground.side.look_at_intents(NOW + GRACE).await.unwrap();
+    let found = findings(&ground).await;
+    let lost: Vec<_> = found.iter().filter(|finding| finding.kind == FindingKind::StateLost).collect();
+    let [lost] = lost[..] else { panic!("{found:?}") };
+    assert!(lost.detail.contains(&hidden.public().fingerprint()), "{}", lost.detail);
 }
 
 #[tokio::test]
@@ -305,7 +329,7 @@ async fn a_log_that_gives_no_proof_delays_a_finding_for_a_while_only() {
     log.append(hashed_rekord_v2(&sha256(b"rogue"), &ground.key.sign(b"rogue"), &By::Key(ground.key.spki()))).await;
     log.append(b"{}".to_vec()).await;
     let forest = [ground.tree(&log).await];
-    let watchlist = Watchlist::compile(&[]).unwrap().with_keys(&ground.side.keys().await.unwrap());
+    let watchlist = ground.side.with_keys(&Watchlist::compile(&[]).unwrap(), NOW).await.unwrap();
     let hit = Hit {
         index: 0,
         leaf: log.entry(0).unwrap(),

@@ -3,8 +3,8 @@
 use super::*;
 use crate::testing::{TestDatabase, postgres_server};
 use crate::{
-    Findings as _, FollowedLogs as _, Jobs as _, Ledger as _, LedgerView as _, Observations as _, OwnEntries as _,
-    Retention as _, Status as _,
+    CertificateKeys as _, Findings as _, FollowedLogs as _, Jobs as _, Ledger as _, LedgerKeysSeen as _,
+    LedgerView as _, Observations as _, OwnEntries as _, Retention as _, Status as _,
 };
 
 #[tokio::test]
@@ -112,6 +112,12 @@ async fn the_signer_writes_no_finding_and_the_monitor_no_ledger() {
 
             // Each does its own work,
             let id = signed_row(&signer, 1).await;
+            signer.record_certificate_key(&certificate_key()).await.unwrap();
+            signer.record_certificate_key(&certificate_key()).await.unwrap();
+            let material = crate::Material { artifact: vec![1], manifest: None, at: 1 };
+            signer.record_material(id, &material).await.unwrap();
+            signer.record_material(id, &material).await.unwrap();
+            signer.record_attached(id, &crate::testing::digest(9), false, 2).await.unwrap();
             signer.record_entry(id, "log.example.com", &entry(7, 1_000)).await.unwrap();
             let job = signer.enqueue_job(&job("team/app", crate::testing::digest(1), "v1")).await.unwrap();
             let observation = NewObservation {
@@ -134,7 +140,19 @@ async fn the_signer_writes_no_finding_and_the_monitor_no_ledger() {
             assert!(monitor.advance(&lease, &step).await.unwrap());
             assert_eq!(monitor.import_own_entries(10).await.unwrap(), 1);
             assert_eq!(monitor.ledger_rows_after(0, 10).await.unwrap().len(), 1);
-            assert_eq!(monitor.counts().await.unwrap().ledger_signed, 1);
+            assert_eq!(monitor.counts().await.unwrap().ledger_attached, 1);
+            let keys = monitor.certificate_keys_unseen().await.unwrap();
+            let key = crate::LedgerKeySeen {
+                spki: keys[0].spki.clone(),
+                identity: "ci".to_owned(),
+                certified: true,
+                seen_at: 1,
+                backdated: false,
+            };
+            monitor.record_ledger_keys_seen(std::slice::from_ref(&key)).await.unwrap();
+            monitor.record_ledger_keys_seen(&[key]).await.unwrap();
+            assert_eq!(monitor.ledger_keys_seen_count().await.unwrap(), 1);
+            assert_eq!(monitor.identity_keys().await.unwrap().len(), 1);
             assert_eq!(monitor.purge(i64::MAX).await.unwrap(), Purged::default());
 
             // and nothing of the other's, by our calls or by hand.
@@ -150,6 +168,12 @@ async fn the_signer_writes_no_finding_and_the_monitor_no_ledger() {
                 "CREATE TABLE public.findings (id BIGINT)",
                 "DELETE FROM signatures",
                 "DELETE FROM log_entries",
+                "UPDATE identities SET public_key_spki = NULL",
+                "UPDATE certificate_keys SET public_key_spki = ''",
+                "UPDATE log_entries SET leaf_hash = ''",
+                "UPDATE materials SET artifact = ''",
+                "DELETE FROM monitor.ledger_keys_seen",
+                "SELECT * FROM monitor.ledger_keys_seen",
                 "UPDATE _sqlx_migrations SET version = 9",
             ] {
                 assert!(is_refused(by_hand(&roles.signer, sql).await), "{sql}");
@@ -176,6 +200,16 @@ async fn the_signer_writes_no_finding_and_the_monitor_no_ledger() {
         .await;
 }
 
+fn certificate_key() -> crate::CertificateKey {
+    crate::CertificateKey {
+        public_key_spki: vec![4, 5, 6],
+        identity_name: "ci".to_owned(),
+        issuer: "https://issuer.example.com".to_owned(),
+        subject: "https://ci.example.com/team".to_owned(),
+        requested_at: 1,
+    }
+}
+
 async fn signed_row_is_refused(monitor: &PostgresStore) -> bool {
     let signature = crate::RecordedSignature { payload: vec![], signed_digest: vec![], signature: vec![], at: 1 };
     monitor.record_signature(1, &signature).await.is_err()
@@ -191,10 +225,10 @@ async fn a_role_that_may_not_change_the_schema_is_told_what_to_do() {
         .run(|database| async move {
             let roles = Roles::create(&database).await;
             let owner = roles.owner.clone();
-            by_hand(&owner, "DELETE FROM _sqlx_migrations WHERE version = 2").await.unwrap();
+            by_hand(&owner, "DELETE FROM _sqlx_migrations WHERE version >= 2").await.unwrap();
             for options in [&roles.signer, &roles.monitor] {
                 let Err(error) = PostgresStore::open_with(options.clone()).await else { panic!("opened") };
-                assert!(matches!(error, StoreError::SchemaRights { version: 1, needs: 2 }), "{error}");
+                assert!(matches!(error, StoreError::SchemaRights { version: 1, needs: 3 }), "{error}");
                 assert!(error.to_string().contains("owner's role") && !error.is_transient(), "{error}");
             }
             // A newer one is not touched either.
@@ -204,7 +238,7 @@ async fn a_role_that_may_not_change_the_schema_is_told_what_to_do() {
             // And on a database with nothing in it.
             by_hand(&owner, "DROP SCHEMA monitor CASCADE; DROP TABLE _sqlx_migrations").await.unwrap();
             let Err(error) = PostgresStore::open_with(roles.signer.clone()).await else { panic!("opened") };
-            assert!(matches!(error, StoreError::SchemaRights { version: 0, needs: 2 }), "{error}");
+            assert!(matches!(error, StoreError::SchemaRights { version: 0, needs: 3 }), "{error}");
             roles.drop().await;
         })
         .await;
@@ -228,7 +262,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date_with_the_keys_tha
             let back = "DROP SCHEMA monitor CASCADE; DROP TABLE certificate_keys, observations;
                 DROP INDEX signatures_signed_digest, signatures_signature, log_entries_recorded;
                 DROP TRIGGER signatures_are_recorded_once ON signatures; DROP FUNCTION refuse_another_signature;
-                ALTER TABLE identities DROP COLUMN public_key_spki; DELETE FROM _sqlx_migrations WHERE version = 2";
+                ALTER TABLE identities DROP COLUMN public_key_spki; DELETE FROM _sqlx_migrations WHERE version >= 2";
             by_hand(&database.postgres_options(), back).await.unwrap();
             let store = database.open_again().await.unwrap();
             assert_eq!(store.ledger_newest().await.unwrap(), Some((id, 1_000)));
