@@ -92,6 +92,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Logs { command: Some(LogsCommand::Trust { config, origin, all: _, because, from }), .. } => {
             commands::logs::trust(&Config::load(&config.config)?, origin.as_deref(), &because, from).await
         }
+        Command::Logs { command: Some(LogsCommand::Rescan { config, origin, because }), .. } => {
+            commands::logs::rescan(&Config::load(&config.config)?, &origin, &because).await
+        }
         Command::Findings { config, filter, json, command: None } => {
             commands::findings::list(&Config::load(&config.config)?, &filter, json).await
         }

@@ -45,7 +45,7 @@ use store::{Advance, NewFinding, Sink, Store, StoreError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::config::{Limits, LogSpec, Timing};
+use crate::config::{Coverage, Limits, LogSpec, Timing};
 use crate::finding::{self, LogDescription};
 use crate::log::{LogReader, ReadError};
 use crate::metrics::Metrics;
@@ -232,6 +232,7 @@ impl Follower {
 
     async fn rounds(&mut self, held: &Held, trouble: &mut Trouble) -> Result<(), FollowError> {
         let mut position = self.load().await?;
+        self.cover(held).await?;
         loop {
             let wait = match self.round(held, &mut position).await {
                 Ok(round) => {
@@ -244,6 +245,19 @@ impl Follower {
                 Err(error) => trouble.began(&self.log.origin, &error, &self.status),
             };
             tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Notes from which leaf on each rule is matched, before one is read: what comes next is matched with all of them.
+    async fn cover(&self, held: &Held) -> Result<(), FollowError> {
+        if self.spec.coverage == Coverage::OwnEntries {
+            return Ok(());
+        }
+        let rules = self.shared.matchings.rule_hashes();
+        if self.shared.store.cover(held.lease(), &rules, now_ms()).await? {
+            Ok(())
+        } else {
+            Err(FollowError::LeaseLost)
         }
     }
 

@@ -26,6 +26,16 @@ pub(crate) enum LogsCommand {
         #[arg(long, value_enum, default_value = "zero")]
         from: From,
     },
+    /// Read a followed log again from its first leaf, for watches that were added later; its head stays what it is
+    Rescan {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// The log's origin, as `sealwatch logs` names it
+        origin: String,
+        /// Why, for whoever reads the record later
+        #[arg(long, value_name = "TEXT")]
+        because: String,
+    },
 }
 
 /// Where a log is followed from.

@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::scan::Matching;
-use crate::watchlist::{DigestFilter, Watchlist};
+use crate::watchlist::{DigestFilter, Watchlist, content_hash};
 
 /// Rows asked for at once.
 const PAGE: u32 = 10_000;
@@ -37,6 +37,11 @@ impl Matchings {
     pub(crate) fn new(store: Arc<dyn Store>, watchlist: Watchlist) -> Self {
         let state = State { keys: Vec::new(), digests: Arc::default(), newest: 0, asked: None, current: None };
         Self { store, watchlist, state: Mutex::new(state) }
+    }
+
+    /// The rules of the configuration, by their content.
+    pub(crate) fn rule_hashes(&self) -> Vec<[u8; 32]> {
+        self.watchlist.rules().iter().map(content_hash).collect()
     }
 
     /// As the ledger is now. Every leaf that is under a head when this is asked is matched with each key that signed it:

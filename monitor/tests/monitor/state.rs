@@ -74,6 +74,7 @@ async fn a_database_that_went_back_is_lost_state_while_it_runs_too() {
             root: old.verified_root,
             range: old.range.clone(),
             note: old.head.clone().map(|head| head.note).unwrap_or_default(),
+            keep_head: false,
             because: old.because.clone(),
             by: "tests".into(),
             at: old.trusted_at,

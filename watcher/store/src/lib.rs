@@ -29,6 +29,7 @@ mod jobs;
 mod ledger;
 mod ledger_view;
 mod locks;
+mod matcher_coverage;
 mod migrations;
 mod observations;
 mod outbox;
@@ -62,6 +63,7 @@ pub use jobs::{FinishedJob, JobClass, JobOutcome, JobRow, JobState, Jobs, Leased
 pub use ledger::{Intent, Ledger, LedgerRow, Material, RecordedEntry, RecordedSignature, Stage};
 pub use ledger_view::{EntryCursor, LedgerDigest, LedgerEntryRow, LedgerKeyRow, LedgerView};
 pub use locks::{LockToken, Locks};
+pub use matcher_coverage::{MatcherCoverage, MatcherCoverages};
 pub use observations::{NewObservation, Observation, Observations};
 pub use outbox::{LeasedAlert, Outbox, OutboxCount};
 pub use own_artifacts::OwnArtifacts;
@@ -91,6 +93,7 @@ pub trait Store:
     + Outbox
     + Suspects
     + Sightings
+    + MatcherCoverages
     + OwnEntries
     + IntentsSeen
     + Retention

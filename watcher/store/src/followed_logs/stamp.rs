@@ -58,8 +58,10 @@ macro_rules! stamp_followed_logs {
                     .bind(noted.then_some(trust.at))
                     .bind(trust.root.as_slice())
                     .bind(&trust.range)
+                    .bind(i64::from(trust.keep_head))
                     .execute(&mut *tx)
                     .await?;
+                sqlx::query(crate::matcher_coverage::FORGET_LOG).bind(&trust.origin).execute(&mut *tx).await?;
                 sqlx::query(sql::KEEP_TRUST)
                     .bind(&trust.origin)
                     .bind(size)
