@@ -19,9 +19,19 @@ pub(crate) use stamp::stamp_findings;
 /// these that is raised again cannot be recognised, and counts again.
 pub(crate) const KEPT_OCCURRENCES: usize = 1_000;
 
-/// Whether a count is worth another alert: 10, 100, 1,000 and so on.
-pub(crate) fn is_milestone(count: u64) -> bool {
-    count >= 10 && 10u64.checked_pow(count.ilog10()) == Some(count)
+/// How many bytes of evidence are kept of one finding. An occurrence beyond them is kept without its bytes.
+pub(crate) const KEPT_BYTES: usize = 64 << 20;
+
+/// Whether a count is worth another alert: 10, 100, 1,000 and so on; where each is an event of its own, 2 and 5, 20 and
+/// 50 and so on as well.
+pub(crate) fn is_milestone(kind: FindingKind, count: u64) -> bool {
+    let Some(power) = count.checked_ilog10().and_then(|digits| 10u64.checked_pow(digits)) else { return false };
+    let whole = count % power == 0;
+    match count / power {
+        1 => whole && count >= 10,
+        2 | 5 => whole && kind.each_is_news(),
+        _ => false,
+    }
 }
 
 /// Something seen.

@@ -70,7 +70,7 @@ pub use own_artifacts::OwnArtifacts;
 pub use own_entries::{OwnEntries, OwnEntry, OwnEntryCounts, OwnEntryState};
 pub use parked::{Parked, ParkedFilter, ParkedRow};
 pub use retention::{Purged, Retention};
-pub use sightings::{ObservedIdentity, Sighting, Sightings};
+pub use sightings::{OBSERVED_BEYOND, OBSERVED_PER_WATCH, ObservedIdentity, Sighting, Sightings};
 pub use skips::{Skip, Skips};
 pub use status::{Counts, Status};
 pub use suspects::{NewSuspect, Suspect, Suspects};

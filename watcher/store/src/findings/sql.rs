@@ -26,7 +26,7 @@ ON CONFLICT (fingerprint_hash) DO UPDATE SET last_seen_at =
 RETURNING id, severity, state, occurrences";
 
 pub(crate) const KNOWN_OCCURRENCES: &str = "-- findings::raise
-SELECT occurrence FROM finding_evidence WHERE finding_id = $1";
+SELECT occurrence, CAST(COALESCE(LENGTH(evidence), 0) AS BIGINT) FROM finding_evidence WHERE finding_id = $1";
 
 pub(crate) const KEEP_EVIDENCE: &str = "-- findings::raise
 INSERT INTO finding_evidence (finding_id, occurrence, occurred_at, evidence) VALUES ($1, $2, $3, $4)

@@ -34,7 +34,7 @@ macro_rules! stamp_findings {
                 told: &mut bool,
             ) -> Result<Vec<crate::Raised>, crate::StoreError> {
                 use crate::column::{signed, text};
-                use crate::findings::{KEPT_OCCURRENCES, Standing, sql};
+                use crate::findings::{KEPT_BYTES, KEPT_OCCURRENCES, Standing, sql};
                 let Some(first) = times.first() else { return Ok(Vec::new()) };
                 let standing: Standing = sqlx::query_as(sql::TOUCH)
                     .bind(crate::column::key_of(&[first.fingerprint.as_bytes()]))
@@ -49,10 +49,14 @@ macro_rules! stamp_findings {
                     .await?;
                 let Standing { id, mut severity, mut state, mut occurrences } = standing;
                 let mut known = std::collections::HashSet::<String>::new();
+                let mut kept_bytes = 0usize;
                 if occurrences > 0 {
                     let rows: Vec<(String,)> =
                         sqlx::query_as(sql::KNOWN_OCCURRENCES).bind(id).fetch_all(&mut **tx).await?;
-                    known.extend(rows.into_iter().map(|(occurrence,)| occurrence));
+                    for (occurrence, bytes) in rows {
+                        kept_bytes = kept_bytes.saturating_add(usize::try_from(bytes).unwrap_or(usize::MAX));
+                        known.insert(occurrence);
+                    }
                 }
                 let mut answers = Vec::with_capacity(times.len());
                 let mut last_seen_at = first.at;
@@ -66,11 +70,14 @@ macro_rules! stamp_findings {
                     occurrences = occurrences.saturating_add(u64::from(counted));
                     last_seen_at = last_seen_at.max(finding.at);
                     if (counted || worse) && (!fresh || known.len() < KEPT_OCCURRENCES) {
+                        let bytes = finding.evidence.as_ref().map_or(0, Vec::len);
+                        let room = kept_bytes == 0 || kept_bytes.saturating_add(bytes) <= KEPT_BYTES;
+                        kept_bytes = kept_bytes.saturating_add(if room { bytes } else { 0 });
                         sqlx::query(sql::KEEP_EVIDENCE)
                             .bind(id)
                             .bind(occurrence.as_ref())
                             .bind(finding.at)
-                            .bind(finding.evidence.as_deref())
+                            .bind(finding.evidence.as_deref().filter(|_| room))
                             .execute(&mut **tx)
                             .await?;
                         known.insert(occurrence.into_owned());

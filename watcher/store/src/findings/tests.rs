@@ -117,6 +117,19 @@ on_both_engines! {
         assert_eq!(store.finding(id).await.unwrap().unwrap().occurrences, 1_500);
     }
 
+    async fn evidence_is_kept_up_to_a_bound_and_each_occurrence_is(database) {
+        let store = database.store();
+        let large = |number: u8, mib: usize| {
+            NewFinding { evidence: Some(vec![number; mib << 20]), ..time(&format!("log/{number}")) }
+        };
+        let id = store.raise(&[large(1, 30)], &sinks()).await.unwrap()[0].id;
+        store.raise(&[large(2, 30), large(3, 30), large(4, 2)], &sinks()).await.unwrap();
+        let kept = store.evidence(id).await.unwrap();
+        let bytes: Vec<_> = kept.iter().map(|row| row.evidence.as_ref().map_or(0, Vec::len) >> 20).collect();
+        assert_eq!(bytes, [30, 30, 0, 2]);
+        assert_eq!(store.finding(id).await.unwrap().unwrap().occurrences, 4);
+    }
+
     async fn what_is_over_is_told_to_those_who_were_told_and_may_come_back(database) {
         let store = database.store();
         let warning = NewFinding { severity: Severity::Warning, ..time("") };

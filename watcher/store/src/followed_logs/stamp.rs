@@ -17,8 +17,11 @@ macro_rules! stamp_followed_logs {
                 }
                 Self::upsert_sightings(tx, &step.sightings).await?;
                 if counts {
-                    Self::upsert_observed(tx, &step.observed).await?;
+                    let beyond = Self::upsert_observed(tx, &step.observed).await?;
                     let mut counted = std::collections::BTreeMap::<&str, u64>::new();
+                    if beyond > 0 {
+                        counted.insert(crate::sightings::OBSERVED_BEYOND, beyond);
+                    }
                     for (reason, leaves) in &step.counted {
                         let sum = counted.entry(reason).or_default();
                         *sum = sum.saturating_add(*leaves);
