@@ -92,6 +92,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Logs { command: Some(LogsCommand::Trust { config, origin, all: _, because, from }), .. } => {
             commands::logs::trust(&Config::load(&config.config)?, origin.as_deref(), &because, from).await
         }
+        Command::Logs { command: Some(LogsCommand::Rescan { config, origin, because }), .. } => {
+            commands::logs::rescan(&Config::load(&config.config)?, &origin, &because).await
+        }
         Command::Findings { config, filter, json, command: None } => {
             commands::findings::list(&Config::load(&config.config)?, &filter, json).await
         }
@@ -103,6 +106,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         }
         Command::Findings { command: Some(FindingsCommand::Adopt { config, id, because }), .. } => {
             commands::findings::adopt(&Config::load(&config.config)?, id, &because).await
+        }
+        Command::Findings { command: Some(FindingsCommand::Close { config, id, because }), .. } => {
+            commands::findings::close(&Config::load(&config.config)?, id, &because).await
         }
         Command::Evidence { command: EvidenceCommand::Export { config, id, out } } => {
             commands::evidence::export(&Config::load(&config.config)?, id, &out).await

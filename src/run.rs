@@ -209,6 +209,7 @@ async fn forget(store: Arc<dyn Store>, keep_days: u32, mut stopped: watch::Recei
                     observations = purged.observations,
                     alerts = purged.alerts,
                     suspects = purged.suspects,
+                    notes = purged.notes,
                     "forgot what is old"
                 );
             }

@@ -45,7 +45,7 @@ use store::{Advance, NewFinding, Sink, Store, StoreError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::config::{Limits, LogSpec, Timing};
+use crate::config::{Coverage, Limits, LogSpec, Timing};
 use crate::finding::{self, LogDescription};
 use crate::log::{LogReader, ReadError};
 use crate::metrics::Metrics;
@@ -244,6 +244,7 @@ impl Follower {
 
     async fn rounds(&mut self, held: &Held, trouble: &mut Trouble) -> Result<(), FollowError> {
         let mut position = self.load().await?;
+        self.cover(held).await?;
         loop {
             let wait = match self.round(held, &mut position).await {
                 Ok(round) => {
@@ -256,6 +257,19 @@ impl Follower {
                 Err(error) => trouble.began(&self.log.origin, &error, &self.status),
             };
             tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Notes from which leaf on each rule is matched, before one is read: what comes next is matched with all of them.
+    async fn cover(&self, held: &Held) -> Result<(), FollowError> {
+        if self.spec.coverage == Coverage::OwnEntries {
+            return Ok(());
+        }
+        let rules = self.shared.matchings.rule_hashes();
+        if self.shared.store.cover(held.lease(), &rules, now_ms()).await? {
+            Ok(())
+        } else {
+            Err(FollowError::LeaseLost)
         }
     }
 
@@ -274,16 +288,21 @@ impl Follower {
     /// Where the log stands. Refuses what the trust record contradicts (I10).
     pub(crate) async fn load(&mut self) -> Result<Position, FollowError> {
         let stored = self.shared.store.followed_log(&self.log.origin).await?;
-        if let Some(recorded) = self.shared.record.logs().get(&self.log.origin)
-            && let Some(words) = lost(recorded, stored.as_ref())
-        {
+        // Somebody may have trusted the log anew beside this process: that act is in the file.
+        self.shared.record.reread()?;
+        let recorded = self.shared.record.logs().remove(&self.log.origin);
+        if let Some(words) = recorded.and_then(|it| lost(&it, stored.as_ref())) {
             let found = finding::state_lost(Some(&self.log), &self.log.origin, &words, now_ms());
             self.shared.store.raise(&[found], &self.shared.sinks).await?;
             return Err(FollowError::StateLost { words });
         }
         let stored = stored.ok_or(FollowError::Untrusted)?;
         if !self.shared.record.logs().contains_key(&self.log.origin) {
-            tracing::warn!(log.origin = %self.log.origin, "the trust record did not know this log; it takes what the database says");
+            // Whoever can remove it can hide that the database was put back, too. It is written anew below, so this is
+            // said once; at a first start the act of trust has written it.
+            let found = finding::trust_record_lost(&self.log, stored.verified_size, now_ms());
+            tracing::warn!(log.origin = %self.log.origin, finding.kind = %found.kind, "{}", found.title);
+            self.shared.store.raise(&[found], &self.shared.sinks).await?;
         }
         let position = Position::load(&stored, self.reader.as_ref())?;
         self.shared.record.record(TrustedLog::of(&stored)).await?;

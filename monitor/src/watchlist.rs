@@ -1,4 +1,5 @@
 //! What is ours, what is expected and what is only collected, compiled once and matched against every leaf.
+mod coverage;
 mod digests;
 mod found;
 mod identities;
@@ -11,6 +12,8 @@ mod rule;
 mod skeleton;
 mod workflow;
 
+pub(crate) use coverage::content_hash;
+pub use coverage::{MatcherInterval, intervals};
 pub use digests::DigestFilter;
 pub use found::{Match, Matched, MatcherId, NearMissKind};
 pub use rule::{IdentityRule, Pattern, WatchError, WatchKind, WatchMode, WatchRule};

@@ -26,6 +26,16 @@ pub(crate) enum LogsCommand {
         #[arg(long, value_enum, default_value = "zero")]
         from: From,
     },
+    /// Read a followed log again from its first leaf, for watches that were added later; its head stays what it is
+    Rescan {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// The log's origin, as `sealwatch logs` names it
+        origin: String,
+        /// Why, for whoever reads the record later
+        #[arg(long, value_name = "TEXT")]
+        because: String,
+    },
 }
 
 /// Where a log is followed from.
@@ -67,7 +77,7 @@ pub(crate) enum FindingsCommand {
         /// Its number
         id: i64,
     },
-    /// Take note of a finding: no more alerts for it until then, unless it worsens
+    /// Take note of a finding: no more alerts for it until then, unless it worsens or goes on
     Ack {
         #[command(flatten)]
         config: ConfigFile,
@@ -88,6 +98,16 @@ pub(crate) enum FindingsCommand {
         /// Its number
         id: i64,
         /// Why, for whoever reads the record later
+        #[arg(long, value_name = "TEXT")]
+        because: String,
+    },
+    /// Say that a finding was dealt with: it is over, and comes back with the next event of its kind and cause
+    Close {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Its number
+        id: i64,
+        /// What came of it, for whoever reads it later
         #[arg(long, value_name = "TEXT")]
         because: String,
     },

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use monitor::Monitor;
+use monitor::watchlist::{MatcherInterval, intervals};
 use store::{FollowedLog, Store};
 
 use super::CLEAN;
@@ -16,8 +17,10 @@ pub(crate) async fn list(config: &Config, json: bool) -> anyhow::Result<u8> {
     let named = rooms::monitor::monitor(config)?;
     let store = rooms::store_beside(config).await?;
     let followed = store.followed_logs().await?;
+    let known = store.matcher_coverage().await?;
+    let matchers = |log: &FollowedLog| intervals(&named.watches, log, &known);
     if json {
-        let logs: Vec<_> = followed.iter().map(described).collect();
+        let logs: Vec<_> = followed.iter().map(|log| described(log, &matchers(log))).collect();
         let untrusted: Vec<_> = untrusted(&named, &followed);
         say!("{}", serde_json::json!({ "logs": logs, "not_trusted_yet": untrusted }));
         return Ok(CLEAN);
@@ -31,6 +34,9 @@ pub(crate) async fn list(config: &Config, json: bool) -> anyhow::Result<u8> {
         say!("  read        {}", log.read_size);
         say!("  verified    {}", log.verified_size);
         say!("  trusted     from {} on, because {}", log.first_size, log.because);
+        for line in later(log, &matchers(log)) {
+            say!("  {line}");
+        }
     }
     for origin in untrusted(&named, &followed) {
         say!("{origin}");
@@ -55,6 +61,19 @@ pub(crate) async fn trust(config: &Config, origin: Option<&str>, because: &str, 
     }
     for log in begin(config, store, &origins, because, from).await? {
         say!("{} is followed from {} on", log.origin, log.first_size);
+    }
+    Ok(CLEAN)
+}
+
+/// Has a log read once more, from its first leaf on.
+pub(crate) async fn rescan(config: &Config, origin: &str, because: &str) -> anyhow::Result<u8> {
+    if because.trim().is_empty() {
+        return Err(Ended::usage("--because is empty: say why, for whoever reads the record later"));
+    }
+    let store = rooms::store(config).await?;
+    let monitor = Monitor::new(rooms::monitor::monitor(config)?, store, &prometheus::Registry::new())?;
+    for log in monitor.trust(origin, monitor::From::Again, because, &run::who()).await? {
+        say!("{} is read again from {} on, up to the head that is known", log.origin, log.first_size);
     }
     Ok(CLEAN)
 }
@@ -98,13 +117,29 @@ fn coverage(log: &FollowedLog) -> String {
     }
 }
 
-fn described(log: &FollowedLog) -> serde_json::Value {
+/// The watches that have not seen every leaf that is covered, and the way out.
+fn later(log: &FollowedLog, matchers: &[MatcherInterval]) -> Vec<String> {
+    if log.coverage != monitor::Coverage::Exhaustive.as_str() {
+        return Vec::new();
+    }
+    let later = matchers.iter().filter(|it| it.covered_from > log.first_size);
+    let mut lines: Vec<String> =
+        later.map(|it| format!("watch       {}: from {} on", it.watch, it.covered_from)).collect();
+    if !lines.is_empty() {
+        let origin = &log.origin;
+        lines.push(format!("            older leaves too: sealwatch logs rescan {origin:?} --because \"…\""));
+    }
+    lines
+}
+
+fn described(log: &FollowedLog, matchers: &[MatcherInterval]) -> serde_json::Value {
     serde_json::json!({
         "origin": log.origin,
         "kind": log.kind,
         "coverage": log.coverage,
         "covered_from": log.first_size,
         "covered_to": log.verified_size,
+        "matchers": matchers,
         "head_size": log.head.as_ref().map(|head| head.size),
         "read_size": log.read_size,
         "verified_size": log.verified_size,

@@ -53,6 +53,9 @@ pub(crate) async fn once(config: &Config, json: bool) -> anyhow::Result<u8> {
 fn told(report: &OnceReport) {
     for log in &report.logs {
         say!("{}: {}", log.origin, covered(log));
+        for later in log.matchers.iter().filter(|it| log.covered_to > 0 && it.covered_from > log.covered_from) {
+            say!("  watch {}: from {} on", later.watch, later.covered_from);
+        }
         if let Some(error) = &log.error {
             say!("  could not look: {error}");
         }

@@ -15,6 +15,12 @@ pub(crate) async fn draft(config: &Config, name: &str) -> anyhow::Result<u8> {
     if observed.is_empty() {
         return Err(Ended::no(format!("[[watch]] {name:?} has seen nothing yet; is its mode \"observe\"?")));
     }
+    if observed.len() as u64 >= store::OBSERVED_PER_WATCH {
+        say::complain(format_args!(
+            "sealwatch: [[watch]] {name:?} has seen more than the {} identities that are kept: make it narrower",
+            observed.len()
+        ));
+    }
     say!("{}", monitor::observe::draft(&observed));
     Ok(CLEAN)
 }

@@ -3,6 +3,8 @@
 mod sinks;
 mod watches;
 
+pub(crate) use sinks::{Told, told};
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -159,3 +161,6 @@ fn limits(table: &MonitorTable, problems: &mut Problems) -> Limits {
     }
     limits
 }
+
+#[cfg(test)]
+mod tests;

@@ -206,13 +206,40 @@ async fn an_alertmanager_that_forgot_is_reminded_of_what_is_open() {
 }
 
 #[tokio::test]
+async fn an_acknowledgement_ends_what_alertmanager_repeats_until_it_is_over() {
+    let (store, receiver) = (memory().await, Http::start().await);
+    let url = SecretString::from(receiver.url());
+    let configs = [config("am", SinkKind::Alertmanager { url, ca_pem: None })];
+    let running = Running::start(&configs, &store, Duration::from_secs(60));
+    let id = raise(&store, &running.alerts, finding("a")).await;
+    let fired = receiver.wait_for(1).await[0].json();
+    let now = jiff::Timestamp::now().as_millisecond();
+    let note = store::FindingNote { id, because: "known", by: "ann", at: now };
+    assert!(store.acknowledge(&note, now + 60_000, running.alerts.sinks()).await.unwrap());
+    let is_over = |json: &serde_json::Value| {
+        json[0]["endsAt"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap() <= jiff::Timestamp::now()
+    };
+    let over = receiver.wait_until(move |request| is_over(&request.json())).await.json();
+    assert_eq!(over[0]["labels"], fired[0]["labels"], "the same labels are the same alert");
+    // The acknowledgement ends: it fires again.
+    let before = receiver.count();
+    assert_eq!(store.expire_acknowledgements(now + 60_000, running.alerts.sinks()).await.unwrap(), 1);
+    let again = receiver.wait_for(before + 1).await[before].json();
+    assert!(!is_over(&again), "{again}");
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn slack_and_pagerduty_get_what_they_understand() {
     let (store, slack, duty) = (memory().await, Http::start().await, Http::start().await);
     let slack_url = SecretString::from(format!("{}/services/{TOKEN}", slack.url()));
     let duty_url = SecretString::from(format!("{}/v2/enqueue", duty.url()));
     let configs = [
-        config("slack", SinkKind::Slack { url: slack_url }),
-        config("pager", SinkKind::PagerDuty { url: duty_url, routing_key: SecretString::from("r0uting") }),
+        config("slack", SinkKind::Slack { url: slack_url, ca_pem: None }),
+        config(
+            "pager",
+            SinkKind::PagerDuty { url: duty_url, routing_key: SecretString::from("r0uting"), ca_pem: None },
+        ),
     ];
     let running = Running::start(&configs, &store, Duration::from_secs(60));
     raise(&store, &running.alerts, finding("a")).await;
@@ -370,8 +397,8 @@ async fn nothing_that_can_be_printed_holds_a_token() {
     let secret = || SecretString::from(TOKEN);
     let kinds = [
         SinkKind::Webhook { url: url.clone(), secret: secret(), ca_pem: None },
-        SinkKind::Slack { url: url.clone() },
-        SinkKind::PagerDuty { url: gone.clone(), routing_key: secret() },
+        SinkKind::Slack { url: url.clone(), ca_pem: None },
+        SinkKind::PagerDuty { url: gone.clone(), routing_key: secret(), ca_pem: None },
         SinkKind::Alertmanager { url: gone, ca_pem: None },
         SinkKind::Webhook { url, secret: secret(), ca_pem: None },
     ];
@@ -386,7 +413,7 @@ async fn nothing_that_can_be_printed_holds_a_token() {
         assert!(error.contains("127.0.0.1") && !error.contains(TOKEN), "{error}");
     }
     for bad in [format!("not a url {TOKEN}"), format!("ftp://x/{TOKEN}"), format!("https://user:{TOKEN}@x/")] {
-        let configs = [config("bad", SinkKind::Slack { url: SecretString::from(bad) })];
+        let configs = [config("bad", SinkKind::Slack { url: SecretString::from(bad), ca_pem: None })];
         let error = Alerts::new(&configs, Arc::clone(&store), Duration::from_secs(60)).err().unwrap();
         assert!(!format!("{error} {error:?}").contains(TOKEN), "{error:?}");
     }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::now_ms;
 use super::scan::Matching;
 use crate::intents::keys::{Keys, Look, WithKeys};
-use crate::watchlist::{DigestFilter, Watchlist};
+use crate::watchlist::{DigestFilter, Watchlist, content_hash};
 
 /// Rows asked for at once.
 const PAGE: u32 = 10_000;
@@ -23,6 +23,8 @@ const DIGESTS_EVERY: Duration = Duration::from_secs(10);
 pub(crate) struct Matchings {
     store: Arc<dyn Store>,
     keys: Arc<Keys>,
+    /// The rules of the configuration, by their content.
+    rules: Vec<[u8; 32]>,
     state: Mutex<State>,
 }
 
@@ -37,9 +39,15 @@ struct State {
 impl Matchings {
     /// Rules, and the ledger to complete them from.
     pub(crate) fn new(store: Arc<dyn Store>, keys: Arc<Keys>, watchlist: &Watchlist) -> Self {
+        let rules = watchlist.rules().iter().map(content_hash).collect();
         let watchlist = WithKeys::new(watchlist);
         let state = State { watchlist, digests: Arc::default(), newest: 0, asked: None, current: None };
-        Self { store, keys, state: Mutex::new(state) }
+        Self { store, keys, rules, state: Mutex::new(state) }
+    }
+
+    /// The rules of the configuration, by their content.
+    pub(crate) fn rule_hashes(&self) -> &[[u8; 32]] {
+        &self.rules
     }
 
     /// As the ledger is now. Every leaf that is under a head when this is asked is matched with each key that signed it:

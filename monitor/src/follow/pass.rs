@@ -52,6 +52,7 @@ impl Follower {
 
     async fn pass_under(&mut self, held: &Held) -> Result<Pass, FollowError> {
         let mut position = self.load().await?;
+        self.cover(held).await?;
         let mut trouble = Trouble::default();
         let mut goal = None;
         let mut failures = 0;
@@ -93,7 +94,7 @@ impl Follower {
 
     /// Whether the head lacked its quorum at the first look, and has not been looked at a second time.
     fn waits_for_quorum(&self) -> bool {
-        self.doubts.holds(Doubt::Quorum) && self.status.read().quorum_lost.is_none()
+        self.kept.doubts.holds(Doubt::Quorum) && self.status.read().quorum_lost.is_none()
     }
 
     async fn not_held(&self) -> Pass {

@@ -15,6 +15,7 @@ use crate::config::{Coverage, LogSpec};
 use crate::follow::{LogStatus, Pass, now_ms};
 use crate::inclusion::FollowedTree;
 use crate::task::Task;
+use crate::watchlist::{MatcherInterval, intervals};
 
 /// Told now and then how far each log is.
 pub type Progress = Arc<dyn Fn(&[LogStatus]) + Send + Sync>;
@@ -84,6 +85,8 @@ pub struct LogReport {
     pub covered_from: u64,
     /// … to before here was hashed into a signed root and matched. The same number where none was.
     pub covered_to: u64,
+    /// The same for each watch rule: one that was added later has not seen the older leaves.
+    pub matchers: Vec<MatcherInterval>,
     /// The size of the newest head that is known to be consistent; `None`: there is none.
     pub head_size: Option<u64>,
     /// Up to where leaves were read.
@@ -182,6 +185,7 @@ impl Monitor {
             logs.push(report(&spec, &status.read(), pass));
         }
         drop(telling);
+        self.show_matchers(&mut logs).await?;
         let mut health = self.health();
         health.look(&read, now_ms()).await?;
         health.look_at_watches(now_ms()).await?;
@@ -195,6 +199,17 @@ impl Monitor {
             compared,
             ledger_error,
         })
+    }
+
+    /// Completes the reports with what each rule has looked at.
+    async fn show_matchers(&self, logs: &mut [LogReport]) -> Result<(), MonitorError> {
+        let (stored, known) = (self.store.followed_logs().await?, self.store.matcher_coverage().await?);
+        for log in logs {
+            if let Some(stored) = stored.iter().find(|it| it.origin == log.origin) {
+                log.matchers = intervals(&self.config.watches, stored, &known);
+            }
+        }
+        Ok(())
     }
 
     /// Compares with all of the ledger, until no leaf waits for it or the grace period is over. Answers with what that came
@@ -239,6 +254,7 @@ fn report(spec: &LogSpec, status: &LogStatus, pass: Pass) -> LogReport {
         coverage: spec.coverage.as_str(),
         covered_from: status.first_size,
         covered_to,
+        matchers: Vec::new(),
         head_size: status.head.as_ref().map(tlog::Checkpoint::size),
         read_size: status.read_size,
         verified_size: status.verified_size,

@@ -8,7 +8,7 @@ use crate::config::LogSpec;
 use crate::follow::now_ms;
 use crate::log::{Fresh, LogReader, ReadError};
 use crate::shards::{expand, is_shard_of};
-use crate::trust_record::TrustedLog;
+use crate::trust_record::{TrustedLog, lost};
 
 /// Where following begins.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,6 +17,9 @@ pub enum From {
     Zero,
     /// At the newest head: what is before is not covered.
     Now,
+    /// At the first leaf, once more, for rules that have not seen the older ones. The head that is known stays: what is
+    /// read again must lead to it.
+    Again,
 }
 
 /// A position to begin at.
@@ -78,8 +81,11 @@ impl Monitor {
         by: &str,
     ) -> Result<FollowedLog, MonitorError> {
         let at = now_ms();
+        if from == From::Again {
+            self.check_log(&spec.origin).await?;
+        }
         let beginning = match from {
-            From::Zero => Beginning { range: CompactRange::new(), note: Vec::new() },
+            From::Zero | From::Again => Beginning { range: CompactRange::new(), note: Vec::new() },
             From::Now => {
                 let reader = self.readers.reader(spec)?;
                 self.newest(reader.as_ref(), at).await?
@@ -95,6 +101,7 @@ impl Monitor {
             root: *beginning.range.root().as_bytes(),
             range: beginning.range.to_bytes(),
             note: beginning.note,
+            keep_head: from == From::Again,
             because: because.to_owned(),
             by: by.to_owned(),
             at,
@@ -103,9 +110,26 @@ impl Monitor {
         let followed = self.store.followed_log(&spec.origin).await?;
         let followed = followed.ok_or_else(|| unreadable(&spec.origin, "the store did not keep it"))?;
         self.shared.record.record(TrustedLog::of(&followed)).await?;
-        self.end_state_lost(&spec.origin, at).await?;
+        if from != From::Again {
+            self.end_state_lost(&spec.origin, at).await?;
+        }
         tracing::info!(log.origin = %spec.origin, size = trust.size, because, by, "this log is trusted from here on");
         Ok(followed)
+    }
+
+    /// What is read again is what was followed, and nothing of it is lost.
+    async fn check_log(&self, origin: &str) -> Result<(), MonitorError> {
+        let stored = self.store.followed_log(origin).await?;
+        if let Some(recorded) = self.shared.record.logs().get(origin)
+            && let Some(words) = lost(recorded, stored.as_ref())
+        {
+            let record = self.config.trust_record.clone();
+            return Err(MonitorError::StateLost { origin: origin.to_owned(), words, record });
+        }
+        match stored {
+            Some(_) => Ok(()),
+            None => Err(MonitorError::Untrusted { origins: vec![origin.to_owned()] }),
+        }
     }
 
     /// The newest head, with the compact range of its tree: from the inclusion proof of its last leaf.
@@ -141,7 +165,7 @@ impl Monitor {
 
     /// Whoever trusts a log anew has accepted what was lost.
     async fn end_state_lost(&self, origin: &str, at: i64) -> Result<(), MonitorError> {
-        for cause in [origin, ""] {
+        for cause in [origin, "", crate::finding::RECORD_CAUSE] {
             let print = crate::finding::fingerprint(store::FindingKind::StateLost, Some(origin), cause);
             self.store.clear_finding(&print, at, &self.shared.sinks).await?;
         }

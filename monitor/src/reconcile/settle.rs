@@ -17,6 +17,7 @@ use crate::finding::{LeafSeen, LogDescription};
 use crate::inclusion::FollowedTree;
 use crate::intents::keys::{AskedFor, Look};
 use crate::log::{Fresh, LeafFormat};
+use crate::reconcile::side::locked;
 use crate::watchlist::{DigestFilter, Watchlist};
 
 /// Suspects that are settled at once.

@@ -1,6 +1,6 @@
 //! The ledger's side of the monitor: what it needs, and what it keeps in mind between two looks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use monitor::watchlist::{IdentityRule, Pattern, WatchKind, WatchMode, WatchRule};
 use monitor::{Coverage, From, LogSpec};
 use store::FindingKind;
 use tlog::Hash;
@@ -108,6 +109,34 @@ async fn one_pass_reports_exactly_what_was_hashed() {
     assert!(!report.is_complete(), "{report:?}");
     assert!(report.logs[0].error.is_some());
     assert_eq!(report.logs[0].covered_to, 2_346);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_is_added_later_says_from_where_it_looks_until_the_log_is_read_again() {
+    let log = log_with(300).await;
+    let mut rig = Rig::following(&log).await;
+    let first = rig.monitor().once(None).await.expect("a pass");
+    assert!(first.logs[0].matchers.iter().all(|it| (it.covered_from, it.covered_to) == (0, 300)), "{first:?}");
+    let rules = first.logs[0].matchers.len();
+    let late = IdentityRule { subject: Some(Pattern::Exact("late@example.com".to_owned())), ..IdentityRule::default() };
+    let kind = WatchKind::Identity(late);
+    rig.config.watches.push(WatchRule { name: "late".to_owned(), kind, mode: WatchMode::Alert });
+    log.extend(foreign(300..400));
+    let later = rig.monitor().once(None).await.expect("a pass");
+    let intervals = |report: &monitor::OnceReport| {
+        let matchers = &report.logs[0].matchers;
+        matchers.iter().map(|it| (it.covered_from, it.covered_to)).collect::<Vec<_>>()
+    };
+    assert_eq!(intervals(&later)[..rules], vec![(0, 400); rules]);
+    assert_eq!(intervals(&later)[rules..], [(300, 400)], "it never saw the older leaves");
+
+    // Read again: every leaf, and under the head that was known before.
+    let head = rig.log(log.origin()).await.head;
+    let again = rig.trust(log.origin(), From::Again).await;
+    assert_eq!((again[0].first_size, again[0].verified_size, &again[0].head), (0, 0, &head));
+    let reread = rig.monitor().once(None).await.expect("a pass");
+    assert_eq!(intervals(&reread), vec![(0, 400); rules + 1]);
+    rig.only(&[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -48,6 +48,7 @@ async fn trusted(store: &dyn Store) -> store::LogLease {
         root: [0; 32],
         range: Vec::new(),
         note: Vec::new(),
+        keep_head: false,
         because: "a bench".to_owned(),
         by: "bench".to_owned(),
         at: 0,

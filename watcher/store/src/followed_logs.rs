@@ -35,6 +35,8 @@ pub struct NewTrust {
     pub range: Vec<u8>,
     /// The note that was trusted; empty where the log is read from zero.
     pub note: Vec<u8>,
+    /// The head that is known stays, so that what is read again must lead to it; not where the key is another one.
+    pub keep_head: bool,
     /// Why.
     pub because: String,
     /// Who.

@@ -31,6 +31,7 @@ mod ledger;
 mod ledger_keys_seen;
 mod ledger_view;
 mod locks;
+mod matcher_coverage;
 mod migrations;
 mod observations;
 mod outbox;
@@ -55,7 +56,8 @@ pub use dead_letters::{DeadLetter, DeadLetters};
 pub use error::StoreError;
 pub use events::{Events, LeasedEvent, NewEvent};
 pub use findings::{
-    EvidenceRow, FindingFilter, FindingKind, FindingRow, FindingState, Findings, NewFinding, Raised, Severity, Sink,
+    EvidenceRow, FindingFilter, FindingKind, FindingNote, FindingRow, FindingState, Findings, NewFinding, Raised,
+    Severity, Sink,
 };
 pub use followed_logs::{
     Advance, FollowedLog, FollowedLogs, Head, LogLease, LogTrust, NewTrust, NoteRow, NoteSeen, VerifiedPosition,
@@ -66,13 +68,14 @@ pub use ledger::{Intent, Ledger, LedgerRow, Material, RecordedEntry, RecordedSig
 pub use ledger_keys_seen::{IdentityKey, LedgerKeySeen, LedgerKeysSeen};
 pub use ledger_view::{EntryCursor, LedgerDigest, LedgerEntryRow, LedgerKeyRow, LedgerPage, LedgerView};
 pub use locks::{LockToken, Locks};
+pub use matcher_coverage::{MatcherCoverage, MatcherCoverages};
 pub use observations::{NewObservation, Observation, Observations};
 pub use outbox::{LeasedAlert, Outbox, OutboxCount};
 pub use own_artifacts::OwnArtifacts;
 pub use own_entries::{OwnEntries, OwnEntry, OwnEntryCounts, OwnEntryState};
 pub use parked::{Parked, ParkedFilter, ParkedRow};
 pub use retention::{Purged, Retention};
-pub use sightings::{ObservedIdentity, Sighting, Sightings};
+pub use sightings::{OBSERVED_BEYOND, OBSERVED_PER_WATCH, ObservedIdentity, Sighting, Sightings};
 pub use skips::{Skip, Skips};
 pub use status::{Counts, Status};
 pub use suspects::{NewSuspect, Suspect, Suspects};
@@ -96,6 +99,7 @@ pub trait Store:
     + Outbox
     + Suspects
     + Sightings
+    + MatcherCoverages
     + OwnEntries
     + IntentsSeen
     + Adoptions

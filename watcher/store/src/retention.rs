@@ -1,5 +1,6 @@
 //! Forgetting what has served its purpose: finished jobs, skips, dead letters and observations; alerts that were
-//! delivered, suspects that are settled. The ledger is not forgotten, nor is what is parked, nor a finding or a note.
+//! delivered, suspects that are settled. Of old notes one a day stays of each log. The ledger is not forgotten, nor is
+//! what is parked, nor a finding.
 
 use async_trait::async_trait;
 
@@ -24,6 +25,10 @@ pub struct Purged {
     pub alerts: u64,
     /// Suspects that were settled.
     pub suspects: u64,
+    /// Signed notes. Of each log and day the last one from each source stays, and each that somebody may still ask for:
+    /// the head that is known, one that was trusted, and each of a size that has two roots. What is evidence of a finding
+    /// is kept with it.
+    pub notes: u64,
 }
 
 /// What this process may forget: with roles of their own, the signer's side or the monitor's.
@@ -75,6 +80,18 @@ pub(crate) const SUSPECTS: &str = "-- retention::purge
 DELETE FROM suspects WHERE id IN (
     SELECT id FROM suspects WHERE settled_at IS NOT NULL AND settled_at < $1 ORDER BY settled_at LIMIT $2)";
 
+pub(crate) const NOTES: &str = "-- retention::purge
+DELETE FROM notes WHERE (log_origin, size, root) IN (
+    SELECT n.log_origin, n.size, n.root FROM notes n
+    WHERE n.seen_at < $1
+        AND EXISTS (SELECT 1 FROM notes l WHERE l.log_origin = n.log_origin AND l.source = n.source
+            AND l.seen_at >= n.seen_at AND l.seen_at < (n.seen_at / 86400000 + 1) * 86400000
+            AND (l.seen_at > n.seen_at OR l.size > n.size))
+        AND NOT EXISTS (SELECT 1 FROM notes o WHERE o.log_origin = n.log_origin AND o.size = n.size AND o.root <> n.root)
+        AND NOT EXISTS (SELECT 1 FROM log_trusts t WHERE t.log_origin = n.log_origin AND t.size = n.size)
+        AND NOT EXISTS (SELECT 1 FROM followed_logs f WHERE f.origin = n.log_origin AND f.head_size = n.size)
+    ORDER BY n.seen_at LIMIT $2)";
+
 macro_rules! stamp_retention {
     ($Store:ty) => {
         impl $Store {
@@ -100,7 +117,7 @@ macro_rules! stamp_retention {
         #[async_trait::async_trait]
         impl crate::Retention for $Store {
             async fn purge(&self, before_ms: i64) -> Result<crate::Purged, crate::StoreError> {
-                use crate::retention::{ALERTS, DEAD_LETTERS, JOBS, OBSERVATIONS, SKIPS, SUSPECTS};
+                use crate::retention::{ALERTS, DEAD_LETTERS, JOBS, NOTES, OBSERVATIONS, SKIPS, SUSPECTS};
                 let mut purged = crate::Purged::default();
                 if self.rights.signer {
                     purged.jobs = self.purge_by(JOBS, before_ms).await?;
@@ -111,6 +128,7 @@ macro_rules! stamp_retention {
                 if self.rights.monitor {
                     purged.alerts = self.purge_by(ALERTS, before_ms).await?;
                     purged.suspects = self.purge_by(SUSPECTS, before_ms).await?;
+                    purged.notes = self.purge_by(NOTES, before_ms).await?;
                 }
                 Ok(purged)
             }
@@ -123,8 +141,8 @@ pub(crate) use stamp_retention;
 mod tests {
     use bundle::Format;
 
-    use crate::testing::{digest, event, image, job, on_both_engines};
-    use crate::{Intent, JobClass, JobOutcome, Purged, Skip};
+    use crate::testing::{digest, event, image, job, on_both_engines, root, trust};
+    use crate::{Intent, JobClass, JobOutcome, NoteSeen, Purged, Skip};
 
     const FAR: i64 = i64::MAX;
 
@@ -179,6 +197,40 @@ mod tests {
             assert_eq!(store.ledger_for(&name.with_digest(digest(1))).await.unwrap().len(), 1);
             // A purged job can be asked for again.
             store.enqueue_job(&job("team/app", digest(1), "v2")).await.unwrap();
+        }
+
+        async fn of_old_notes_one_a_day_stays_and_each_that_is_named(database) {
+            const LOG: &str = "log.example.com";
+            const DAY: i64 = 86_400_000;
+            let store = database.store();
+            let note = async |size: u64, seen_at: i64, root: [u8; 32]| {
+                let (origin, source) = (LOG.to_owned(), "log".to_owned());
+                let note = NoteSeen { origin, source, note: size.to_be_bytes().to_vec(), size, root, seen_at };
+                assert!(store.record_note(&note).await.unwrap());
+            };
+            store.trust_log(&trust(LOG, 2)).await.unwrap();
+            // Three days, of which the last is not old; on the first a trusted size and one with two roots.
+            for size in 1..=6 {
+                note(size, DAY + i64::try_from(size).unwrap(), root(size)).await;
+            }
+            note(4, DAY + 50, root(99)).await;
+            for size in 7..=9 {
+                note(size, 2 * DAY, root(size)).await;
+            }
+            for size in 10..=12 {
+                note(size, 3 * DAY + 5, root(size)).await;
+            }
+            let left = async || {
+                let rows = store.notes(LOG, 100).await.unwrap();
+                let mut sizes: Vec<u64> = rows.iter().map(|row| row.size).collect();
+                sizes.sort_unstable();
+                sizes
+            };
+            assert_eq!(store.purge(3 * DAY).await.unwrap(), Purged { notes: 6, ..Purged::default() });
+            assert_eq!(left().await, [2, 4, 4, 9, 10, 11, 12], "4 is the last of its day, too");
+            assert_eq!(store.purge(FAR).await.unwrap().notes, 2);
+            assert_eq!(left().await, [2, 4, 4, 9, 12]);
+            assert_eq!(store.purge(FAR).await.unwrap().notes, 0);
         }
     }
 }

@@ -6,6 +6,12 @@ use async_trait::async_trait;
 use crate::StoreError;
 use crate::column::{converted, from_row};
 
+/// How many identities are kept of one observing rule. Leaves of those beyond are counted, as [`OBSERVED_BEYOND`].
+pub const OBSERVED_PER_WATCH: u64 = 10_000;
+
+/// The reason by which leaves are counted whose identity an observing rule had no room for.
+pub const OBSERVED_BEYOND: &str = "observed_beyond_cap";
+
 /// A matcher matched a leaf.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Sighting {
@@ -90,6 +96,12 @@ pub(crate) const OBSERVED: &str = "-- sightings::observed_identities
 SELECT watch, issuer, subject, extensions, first_at, last_at, times FROM observed_identities
 WHERE watch = $1 ORDER BY times DESC, issuer, subject, extensions";
 
+pub(crate) const OBSERVED_COUNT: &str = "-- sightings::upsert_observed
+SELECT COUNT(*) FROM observed_identities WHERE watch = $1";
+
+pub(crate) const KNOWN_OBSERVED: &str = "-- sightings::upsert_observed
+SELECT times FROM observed_identities WHERE watch = $1 AND identity_hash = $2";
+
 pub(crate) const UPSERT_OBSERVED: &str = "-- sightings::upsert_observed
 INSERT INTO observed_identities (watch, identity_hash, issuer, subject, extensions, first_at, last_at, times)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -127,11 +139,12 @@ macro_rules! stamp_sightings {
                 Ok(())
             }
 
-            /// Adds up what observing rules saw, within the caller's transaction.
+            /// Adds up what observing rules saw, within the caller's transaction; answers how many leaves there was no room
+            /// for: anybody can make certificates with ever new names.
             async fn upsert_observed(
                 tx: &mut sqlx::Transaction<'_, $Database>,
                 observed: &[crate::ObservedIdentity],
-            ) -> Result<(), crate::StoreError> {
+            ) -> Result<u64, crate::StoreError> {
                 use crate::column::{key_of, signed, whole_text};
                 let mut ordered = std::collections::BTreeMap::<(&str, Vec<u8>), Vec<&crate::ObservedIdentity>>::new();
                 for identity in observed {
@@ -139,7 +152,33 @@ macro_rules! stamp_sightings {
                     let key = key_of(&parts.map(|part| part.as_bytes()));
                     ordered.entry((&identity.watch, key)).or_default().push(identity);
                 }
+                let mut kept = std::collections::BTreeMap::<&str, u64>::new();
+                let mut beyond = 0u64;
                 for ((watch, key), identities) in ordered {
+                    let known: Option<(i64,)> = sqlx::query_as(crate::sightings::KNOWN_OBSERVED)
+                        .bind(watch)
+                        .bind(&key)
+                        .fetch_optional(&mut **tx)
+                        .await?;
+                    if known.is_none() {
+                        let count = match kept.get(watch) {
+                            Some(count) => *count,
+                            None => {
+                                let (count,): (i64,) = sqlx::query_as(crate::sightings::OBSERVED_COUNT)
+                                    .bind(watch)
+                                    .fetch_one(&mut **tx)
+                                    .await?;
+                                crate::column::converted("count", count)?
+                            }
+                        };
+                        let room = count < crate::sightings::OBSERVED_PER_WATCH;
+                        kept.insert(watch, count.saturating_add(u64::from(room)));
+                        if !room {
+                            let times = identities.iter().map(|identity| identity.times);
+                            beyond = times.fold(beyond, u64::saturating_add);
+                            continue;
+                        }
+                    }
                     for identity in identities {
                         sqlx::query(crate::sightings::UPSERT_OBSERVED)
                             .bind(watch)
@@ -154,7 +193,7 @@ macro_rules! stamp_sightings {
                             .await?;
                     }
                 }
-                Ok(())
+                Ok(beyond)
             }
         }
 

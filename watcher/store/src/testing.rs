@@ -239,6 +239,7 @@ pub(crate) fn trust(origin: &str, size: u64) -> NewTrust {
         root: root(size),
         range: vec![3; 8],
         note: Vec::new(),
+        keep_head: false,
         because: "first use".to_owned(),
         by: "ann".to_owned(),
         at: 5,

@@ -154,6 +154,7 @@ impl Ground {
             root: *CompactRange::new().root().as_bytes(),
             range: CompactRange::new().to_bytes(),
             note: Vec::new(),
+            keep_head: false,
             because: "test".to_owned(),
             by: "test".to_owned(),
             at: 0,

@@ -44,8 +44,15 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $6, $13, $14, $6)
 ON CONFLICT (origin) DO UPDATE SET
     kind = excluded.kind, key_id = excluded.key_id, public_key = excluded.public_key,
     coverage = excluded.coverage, first_size = excluded.first_size, trusted_at = excluded.trusted_at,
-    because = excluded.because, head_size = excluded.head_size, head_root = excluded.head_root,
-    head_note = excluded.head_note, head_seen_at = excluded.head_seen_at,
+    because = excluded.because,
+    head_size = CASE WHEN CAST($15 AS BIGINT) = 1 AND followed_logs.public_key = excluded.public_key
+        THEN followed_logs.head_size ELSE excluded.head_size END,
+    head_root = CASE WHEN CAST($15 AS BIGINT) = 1 AND followed_logs.public_key = excluded.public_key
+        THEN followed_logs.head_root ELSE excluded.head_root END,
+    head_note = CASE WHEN CAST($15 AS BIGINT) = 1 AND followed_logs.public_key = excluded.public_key
+        THEN followed_logs.head_note ELSE excluded.head_note END,
+    head_seen_at = CASE WHEN CAST($15 AS BIGINT) = 1 AND followed_logs.public_key = excluded.public_key
+        THEN followed_logs.head_seen_at ELSE excluded.head_seen_at END,
     verified_size = excluded.verified_size, verified_root = excluded.verified_root,
     compact_range = excluded.compact_range, verified_at = NULL, read_size = excluded.read_size,
     frozen_at = NULL, holder = NULL, lease = NULL, lease_expires_at = NULL";

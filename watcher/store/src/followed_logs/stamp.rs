@@ -17,8 +17,11 @@ macro_rules! stamp_followed_logs {
                 }
                 Self::upsert_sightings(tx, &step.sightings).await?;
                 if counts {
-                    Self::upsert_observed(tx, &step.observed).await?;
+                    let beyond = Self::upsert_observed(tx, &step.observed).await?;
                     let mut counted = std::collections::BTreeMap::<&str, u64>::new();
+                    if beyond > 0 {
+                        counted.insert(crate::sightings::OBSERVED_BEYOND, beyond);
+                    }
                     for (reason, leaves) in &step.counted {
                         let sum = counted.entry(reason).or_default();
                         *sum = sum.saturating_add(*leaves);
@@ -58,8 +61,10 @@ macro_rules! stamp_followed_logs {
                     .bind(noted.then_some(trust.at))
                     .bind(trust.root.as_slice())
                     .bind(&trust.range)
+                    .bind(i64::from(trust.keep_head))
                     .execute(&mut *tx)
                     .await?;
+                sqlx::query(crate::matcher_coverage::FORGET_LOG).bind(&trust.origin).execute(&mut *tx).await?;
                 sqlx::query(sql::KEEP_TRUST)
                     .bind(&trust.origin)
                     .bind(size)

@@ -1,7 +1,7 @@
 //! Sightings, on both engines.
 
 use crate::testing::{on_both_engines, trust};
-use crate::{Advance, ObservedIdentity, Sighting, Store};
+use crate::{Advance, OBSERVED_BEYOND, OBSERVED_PER_WATCH, ObservedIdentity, Sighting, Store};
 
 const LOG: &str = "log.example.com";
 
@@ -52,6 +52,24 @@ on_both_engines! {
         let merged = ObservedIdentity { first_at: 5, last_at: 30, times: 7, ..identity("x", 0, 0) };
         assert_eq!(store.observed_identities("ci").await.unwrap(), [merged, identity("y", 11, 5), other]);
         assert!(store.observed_identities("another").await.unwrap().is_empty());
+    }
+
+    async fn a_rule_that_observes_too_much_keeps_what_it_has_and_counts_the_rest(database) {
+        let store = database.store();
+        store.trust_log(&trust(LOG, 0)).await.unwrap();
+        let lease = store.lease_log(LOG, "a", 60_000).await.unwrap().unwrap();
+        let observed = (0..OBSERVED_PER_WATCH + 2).map(|n| identity(&format!("{n:06}"), 10, 1)).collect();
+        assert!(store.advance(&lease, &Advance { observed, ..Advance::default() }).await.unwrap());
+        let kept = store.observed_identities("ci").await.unwrap();
+        assert_eq!(kept.len() as u64, OBSERVED_PER_WATCH);
+        assert_eq!(store.counted_leaves().await.unwrap(), [(OBSERVED_BEYOND.to_owned(), 2)]);
+        // One that is known goes on, a new one has no room, and another rule has its own.
+        let other = ObservedIdentity { watch: "other".to_owned(), ..identity("new", 20, 1) };
+        let observed = vec![identity(&kept[0].subject, 20, 3), identity("new", 20, 5), other];
+        assert!(store.advance(&lease, &Advance { observed, ..Advance::default() }).await.unwrap());
+        assert_eq!(store.observed_identities("ci").await.unwrap()[0].times, 4);
+        assert_eq!(store.observed_identities("other").await.unwrap().len(), 1);
+        assert_eq!(store.counted_leaves().await.unwrap(), [(OBSERVED_BEYOND.to_owned(), 7)]);
     }
 
     async fn an_identity_of_any_length_is_kept(database) {
