@@ -67,9 +67,10 @@ pub(super) fn finding(verdict: Verdict, names: &Names, facts: &Facts<'_>, scene:
 }
 
 /// What makes two leaves one finding, in whichever logs they are: key and signature. A certificate that stands beside
-/// somebody else's signature can be written again by anybody, with any number of these: there the key alone.
+/// somebody else's signature, or beside bytes that nobody can read as one, can be written again by anybody, with any
+/// number of these: there the key alone.
 fn cause(facts: &Facts<'_>) -> String {
-    let shown = !facts.claim.chained && facts.proven != Proven::Fails;
+    let shown = !facts.claim.chained && facts.proven != Proven::Fails && facts.readable;
     match facts.signature.as_ref().filter(|_| shown) {
         Some(signature) => format!("{}/{}", fingerprint(facts), hex::encode(Sha256::digest(signature))),
         None => fingerprint(facts),

@@ -82,6 +82,16 @@ pub(crate) fn negated(signature: &[u8]) -> Vec<u8> {
     [&[0x30, body.len() as u8][..], &body].concat()
 }
 
+/// A signature (DER) in two halves, as IEEE P1363 has it, each with so many zeros before its 32 bytes.
+pub(crate) fn halves(signature: &[u8], zeros: usize) -> Vec<u8> {
+    let r_len = usize::from(signature[3]);
+    let wide = |number: &[u8]| {
+        let number = number.strip_prefix(&[0]).unwrap_or(number);
+        [&vec![0; zeros + 32 - number.len()], number].concat()
+    };
+    [wide(&signature[4..4 + r_len]), wide(&signature[6 + r_len..])].concat()
+}
+
 /// A `dsse` 0.0.1 leaf: it holds the payload's hash, not what was signed.
 pub(crate) fn dsse_v1(payload: &[u8], signatures: &[(&[u8], &Key)]) -> Vec<u8> {
     let hash = |bytes: &[u8]| json!({ "algorithm": "sha256", "value": hex::encode(sha256(bytes)) });

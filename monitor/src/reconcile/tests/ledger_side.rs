@@ -88,9 +88,25 @@ async fn copies_of_one_rogue_signature_in_two_logs_are_one_finding() {
     one.append(hashed_rekord_v2(&sha256(b"rogue"), &rogue, &key)).await;
     one.append(hashed_rekord_v1(&sha256(b"rogue"), &negated(&rogue), &key)).await;
     two.append(hashed_rekord_v1(&sha256(b"rogue"), &rogue, &key)).await;
+    two.append(hashed_rekord_v1(&sha256(b"rogue"), &halves(&rogue, 0), &key)).await;
+    two.append(dsse_v1(b"rogue", &[(&halves(&negated(&rogue), 20), &ground.key)])).await;
     let forest = [ground.tree(&one).await, ground.tree(&two).await];
     read_all(&ground, &forest[0], &one, NOW).await;
     read_all(&ground, &forest[1], &two, NOW).await;
+    assert_eq!(settle(&ground, &forest, NOW + GRACE).await.found, 5);
+    let [finding] = &findings(&ground).await[..] else { panic!() };
+    assert_eq!(finding.occurrences, 5);
+}
+
+#[tokio::test]
+async fn whatever_nobody_can_read_under_our_key_is_one_finding() {
+    let ground = Ground::new().await;
+    ground.signed(1, b"ours", NOW - 2_000).await;
+    let log = ground.log("log.example.com").await;
+    let key = By::Key(ground.key.spki());
+    log.extend([[1; 65], [2; 65], [3; 65]].map(|junk| hashed_rekord_v2(&sha256(b"rogue"), &junk, &key)));
+    let forest = [ground.tree(&log).await];
+    read_all(&ground, &forest[0], &log, NOW).await;
     assert_eq!(settle(&ground, &forest, NOW + GRACE).await.found, 3);
     let [finding] = &findings(&ground).await[..] else { panic!() };
     assert_eq!(finding.occurrences, 3);
