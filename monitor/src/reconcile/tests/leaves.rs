@@ -140,6 +140,25 @@ pub(crate) fn chained(digest: &[u8], signature: &[u8], first: &Key, certificates
     json!({ "apiVersion": "0.0.1", "kind": "hashedrekord", "spec": spec }).to_string().into_bytes()
 }
 
+/// A `dsse` 0.0.1 leaf by these keys, as PEM in one list: the log checks the first.
+pub(crate) fn chained_dsse(payload: &[u8], signatures: &[(&[u8], String)]) -> Vec<u8> {
+    let hash = |bytes: &[u8]| json!({ "algorithm": "sha256", "value": hex::encode(sha256(bytes)) });
+    let signatures: Vec<_> = signatures
+        .iter()
+        .map(|(signature, pem)| json!({ "signature": STANDARD.encode(signature), "verifier": STANDARD.encode(pem) }))
+        .collect();
+    let spec = json!({ "envelopeHash": hash(b"envelope"), "payloadHash": hash(payload), "signatures": signatures });
+    json!({ "apiVersion": "0.0.1", "kind": "dsse", "spec": spec }).to_string().into_bytes()
+}
+
+/// An `intoto` 0.0.1 leaf by keys in one list: it holds no signature at all.
+pub(crate) fn chained_intoto(payload: &[u8], pem: &str) -> Vec<u8> {
+    let hash = |bytes: &[u8]| json!({ "algorithm": "sha256", "value": hex::encode(sha256(bytes)) });
+    let content = json!({ "hash": hash(b"envelope"), "payloadHash": hash(payload) });
+    let spec = json!({ "content": content, "publicKey": STANDARD.encode(pem) });
+    json!({ "apiVersion": "0.0.1", "kind": "intoto", "spec": spec }).to_string().into_bytes()
+}
+
 /// A CT log's leaf.
 pub(crate) fn ct_leaf(certificate: &[u8]) -> Vec<u8> {
     let entry = tlog::ct::CtEntry::X509(certificate);

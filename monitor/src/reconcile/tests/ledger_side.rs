@@ -351,3 +351,19 @@ async fn a_leaf_that_names_our_key_a_thousand_times_is_kept_once() {
     let judged = read_all(&ground, &ground.tree(&log).await, &log, NOW).await;
     assert_eq!(judged.suspects.len(), 1);
 }
+
+#[tokio::test]
+async fn our_key_behind_anothers_wakes_nobody_however_often() {
+    let ground = Ground::new().await;
+    ground.signed(1, b"ours", NOW - 2_000).await;
+    let log = ground.log("log.example.com").await;
+    let stranger = Key::new();
+    let behind = format!("{}{}", stranger.public().pem(), ground.key.public().pem());
+    log.extend([b"one", b"two"].map(|payload| chained_dsse(payload, &[(&stranger.sign(payload), behind.clone())])));
+    let forest = [ground.tree(&log).await];
+    read_all(&ground, &forest[0], &log, NOW).await;
+    assert_eq!(settle(&ground, &forest, NOW + GRACE).await.found, 2);
+    let [finding] = &findings(&ground).await[..] else { panic!() };
+    assert_eq!((finding.severity, finding.occurrences), (Severity::Warning, 2));
+    assert!(finding.detail.contains("behind another key"), "{}", finding.detail);
+}
