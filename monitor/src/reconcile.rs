@@ -14,6 +14,7 @@ mod names;
 mod reason;
 mod settle;
 pub(crate) mod side;
+mod suspected;
 #[cfg(test)]
 pub(crate) mod tests;
 

@@ -91,16 +91,6 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// Whether another claim of the same leaf adds nothing to this one.
-    pub(super) fn says_the_same(&self, other: &Facts<'_>) -> bool {
-        let what = |it: &Facts<'_>| (it.claim.digest.map(|(_, digest)| digest.to_vec()), it.claim.payload_hash);
-        let who = |it: &Facts<'_>| (it.proven, it.chain, it.claim.chained);
-        who(self) == who(other)
-            && self.spki == other.spki
-            && self.signature == other.signature
-            && what(self) == what(other)
-    }
-
     /// Whether two digests are one to the key. ECDSA takes the leftmost bytes of its field as a number, so that anybody
     /// can write our signature beside a longer digest that begins as ours, or a shorter one behind zeros.
     pub(super) fn same_digest(&self, a: &[u8], b: &[u8]) -> bool {
