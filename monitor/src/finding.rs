@@ -16,8 +16,8 @@ pub use crate::evidence::LogDescription;
 use crate::evidence::{Evidence, Proof};
 pub use advice::{runbook, runbook_text};
 pub use misuse::{
-    IdentitySeen, KeySeen, LeafSeen, key_used_outside, near_miss, retired_key_used, unexpected_identity,
-    unparsable_entry,
+    IdentitySeen, KeySeen, LeafSeen, identity_mentioned, key_used_outside, near_miss, retired_key_used,
+    unexpected_identity, unparsable_entry,
 };
 pub(crate) use operation::{RECORD_CAUSE, sink_cause};
 pub use operation::{

@@ -16,6 +16,7 @@ mod reason;
 mod settle;
 pub(crate) mod side;
 mod storm;
+mod suspected;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -49,6 +50,8 @@ pub enum Verdict {
     KeyUsed(KeyUse),
     /// An identity of ours was used, and the ledger does not explain it.
     IdentityUsed,
+    /// A certificate of an identity of ours stands where no log checks what it stands beside.
+    IdentityMentioned,
     /// An identity that is close to one of ours was used.
     NearMiss,
 }
@@ -64,7 +67,8 @@ pub enum KeyUse {
     WrittenAfterwards,
     /// A certificate authority that we trust certified the key: somebody proved to it that he has it.
     Certified,
-    /// It is named in an entry that does not hold what it signed, or if it did: that cannot be told.
+    /// It is named in an entry that does not hold what it signed, or if it did, or where no log looks: that cannot be
+    /// told.
     Mentioned,
 }
 
@@ -88,6 +92,7 @@ pub fn reconcile(names: &Names, facts: &Facts<'_>, rows: &[Row<'_>]) -> Verdict 
     }
     if facts.chain == Chain::Trusted {
         match (&names.identity, &names.near_miss) {
+            (Some(_), _) if facts.is_unchecked_behind_another() => return Verdict::IdentityMentioned,
             (Some(_), _) => return Verdict::IdentityUsed,
             (None, Some(_)) => return Verdict::NearMiss,
             (None, None) if names.expected => return Verdict::Counted(Reason::Expected),
@@ -112,10 +117,13 @@ fn explained(facts: &Facts<'_>, rows: &[Row<'_>]) -> Option<Verdict> {
         match facts.compare(row) {
             Same::Not => {}
             Same::OtherContent => other_content = true,
-            Same::Entirely if *written_afterwards => afterwards = true,
+            // Which content we shall sign can be guessed, and be written beside our key where no log checks it.
+            Same::Entirely if *written_afterwards => {
+                afterwards |= !facts.is_unchecked_behind_another() || facts.signature.is_some();
+            }
             Same::Entirely => {
                 let as_made = row.signature.as_ref().is_some_and(|it| it.signature == facts.claim.signature);
-                let ours = as_made && facts.chain != Chain::Untrusted;
+                let ours = as_made && facts.chain != Chain::Untrusted && !facts.claim.chained;
                 return Some(Verdict::Counted(if ours { Reason::Ours } else { Reason::Derived }));
             }
         }
@@ -127,6 +135,8 @@ fn explained(facts: &Facts<'_>, rows: &[Row<'_>]) -> Option<Verdict> {
         _ if !other_content => None,
         // Anybody can write our signature beside another digest.
         Proven::Fails => Some(Verdict::Counted(Reason::DoesNotVerify)),
+        // Also behind a key, made to fit, under which it is a signature over that.
+        _ if facts.is_unchecked_behind_another() => Some(Verdict::Counted(Reason::Derived)),
         Proven::Verifies | Proven::Unchecked | Proven::Absent => Some(Verdict::KeyUsed(KeyUse::OtherContent)),
     }
 }
@@ -137,8 +147,10 @@ fn key_used(key: &NamedKey, facts: &Facts<'_>) -> Option<Verdict> {
     match facts.proven {
         Proven::Verifies => used(KeyUse::Unknown),
         Proven::Fails => None,
-        // The log checked a signature against another certificate than this one.
-        Proven::Unchecked | Proven::Absent if facts.claim.chained && facts.chain != Chain::Trusted => None,
+        // The log checked the signature against another key than this one: anybody can write our key, or a certificate of
+        // it, which is public, behind his own. But so can its holder, with a first key that is made to fit his signature.
+        Proven::Unchecked | Proven::Absent if facts.claim.chained && key.asked_for => None,
+        Proven::Unchecked | Proven::Absent if facts.claim.chained => used(KeyUse::Mentioned),
         // Whoever writes an entry of an unknown kind may name anybody in it.
         Proven::Unchecked | Proven::Absent if !facts.known_kind => used(KeyUse::Mentioned),
         // The log has seen the content, and checked.
@@ -165,6 +177,11 @@ enum Same {
 }
 
 impl Facts<'_> {
+    /// Named behind another, and not shown to have signed.
+    fn is_unchecked_behind_another(&self) -> bool {
+        self.claim.chained && self.proven != Proven::Verifies
+    }
+
     fn compare(&self, row: &LedgerRow) -> Same {
         let Some(recorded) = &row.signature else { return Same::Not };
         if self.spki.as_deref() != Some(&*bundle::public_key::canonical_spki(&row.public_key_spki)) {

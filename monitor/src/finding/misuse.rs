@@ -1,7 +1,7 @@
 //! A leaf that names us, or that nobody can read.
 
 use sha2::{Digest as _, Sha256};
-use store::{FindingKind, NewFinding};
+use store::{FindingKind, NewFinding, Severity};
 use tlog::Hash;
 
 use super::{Draft, LogDescription, clean};
@@ -118,6 +118,32 @@ pub fn unexpected_identity(
     );
     draft.claims = vec![("watch", clean(who.rule))];
     draft.finish()
+}
+
+/// A certificate of an identity of ours stands behind another's in a leaf, where no log checks that it signed. Anybody can
+/// write such a leaf, and a holder of its key too: it is told, and wakes nobody.
+pub fn identity_mentioned(
+    log: &LogDescription,
+    leaf: &LeafSeen<'_>,
+    who: &IdentitySeen<'_>,
+    cause: &str,
+    at: i64,
+) -> NewFinding {
+    let mut draft = Draft::new(FindingKind::UnexpectedIdentity, Some(log), leaf.proof(Some(who.names())), at);
+    (draft.cause, draft.across_logs) = (cause, true);
+    draft.occurrence = leaf.occurrence(log);
+    draft.title = format!("{} stands behind another's signature", who.who());
+    draft.seen = format!(
+        "Entry {} of the log {} holds a certificate of {}, which the watch {:?} says is ours, behind another key: no log \
+         checks that it signed, so that anybody can write such an entry. No rule expects the certificate and our ledger \
+         does not know its key.",
+        leaf.index,
+        clean(&log.origin),
+        who.who(),
+        clean(who.rule),
+    );
+    draft.claims = vec![("watch", clean(who.rule))];
+    NewFinding { severity: Severity::Warning, ..draft.finish() }
 }
 
 /// A signature by a key of ours that the ledger does not explain. `words`, a whole sentence, says more where the usual

@@ -52,7 +52,7 @@ pub struct Unparsable {
 impl Scanned {
     /// Memory that is held until the segment's end, in bytes.
     pub fn held_bytes(&self) -> usize {
-        let hits = self.hits.iter().map(|hit| hit.leaf.len() + size_of::<Hit>());
+        let hits = self.hits.iter().map(Hit::held_bytes);
         let unparsable = self.unparsable.iter().map(|it| it.leaf.len() + size_of::<Unparsable>());
         self.subtrees.len() * size_of::<(u32, Hash)>() + hits.sum::<usize>() + unparsable.sum::<usize>()
     }

@@ -48,6 +48,7 @@ pub fn appended(
             intended_at: row.intended_at,
             seen_at,
             backdated: !super::was_there(row, None, looked_at, tolerance_ms),
+            accepted: false,
         }
     };
     rows.iter().map(link).collect()

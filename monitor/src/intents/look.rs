@@ -180,7 +180,7 @@ impl LedgerSide {
         let mut unseen = Vec::new();
         for row in rows {
             match seen.iter().find(|seen| seen.signature_id == row.id) {
-                Some(seen) if seen.row_hash == row_hash(&row) => {}
+                Some(seen) if seen.accepted || seen.row_hash == row_hash(&row) => {}
                 Some(seen) => {
                     looked.changed = looked.changed.saturating_add(1);
                     findings.push(changed_row(&row, seen, now));

@@ -17,6 +17,7 @@ fn seen(row: &store::LedgerRow, seen_at: i64, backdated: bool) -> IntentSeen {
         intended_at: row.intended_at,
         seen_at,
         backdated,
+        accepted: false,
     }
 }
 

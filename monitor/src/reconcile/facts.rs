@@ -14,7 +14,8 @@ pub enum Proven {
     Verifies,
     /// It is not.
     Fails,
-    /// The leaf does not hold what was signed; the log had it, and checked.
+    /// It cannot be told. The leaf does not hold what was signed; the log had it, and checked. Or the signature is in an
+    /// encoding that we cannot read: a log that took it may have read it.
     Unchecked,
     /// The leaf holds no signature.
     Absent,
@@ -42,8 +43,11 @@ pub struct Facts<'a> {
     pub certificate_log: bool,
     /// The key that it names, SPKI in its one encoding.
     pub spki: Option<Vec<u8>>,
-    /// The signature, with low s where the key is ECDSA; `None` where there is none.
+    /// The signature, where the key is ECDSA with low s and as the ledger has it, however it was encoded; `None` where
+    /// there is none.
     pub signature: Option<Vec<u8>>,
+    /// The signature is in an encoding that the key's algorithm has.
+    pub readable: bool,
     /// Whether it is by that key.
     pub proven: Proven,
     /// Who vouches for the certificate.
@@ -68,14 +72,14 @@ impl<'a> Facts<'a> {
             (ClaimedBy::Certificate(_), _) => Chain::Untrusted,
             _ => Chain::NoCertificate,
         };
+        let low = key.as_ref().map(|key| key.low_s_of_logged(claim.signature));
         Some(Facts {
             known_kind: claims.known,
             certificate_log: claims.kind == "ct" && claims.known,
             spki: spki.map(|spki| canonical_spki(spki).into_owned()),
-            signature: (!claim.signature.is_empty()).then(|| {
-                let low = key.as_ref().and_then(|key| key.low_s(claim.signature).ok());
-                low.unwrap_or_else(|| claim.signature.to_vec())
-            }),
+            readable: !matches!(low, Some(Err(_))),
+            signature: (!claim.signature.is_empty())
+                .then(|| low.and_then(Result::ok).unwrap_or_else(|| claim.signature.to_vec())),
             proven: proven(&claim, key.as_ref()),
             chain,
             field_bytes: match key.as_ref().map(PublicKey::algorithm) {
@@ -85,16 +89,6 @@ impl<'a> Facts<'a> {
             },
             claim,
         })
-    }
-
-    /// Whether another claim of the same leaf adds nothing to this one.
-    pub(super) fn says_the_same(&self, other: &Facts<'_>) -> bool {
-        let what = |it: &Facts<'_>| (it.claim.digest.map(|(_, digest)| digest.to_vec()), it.claim.payload_hash);
-        let who = |it: &Facts<'_>| (it.proven, it.chain, it.claim.chained);
-        who(self) == who(other)
-            && self.spki == other.spki
-            && self.signature == other.signature
-            && what(self) == what(other)
     }
 
     /// Whether two digests are one to the key. ECDSA takes the leftmost bytes of its field as a number, so that anybody
@@ -116,7 +110,7 @@ fn proven(claim: &Claim<'_>, key: Option<&PublicKey>) -> Proven {
     let (Some(key), Some((hash, digest))) = (key, claim.digest) else { return Proven::Unchecked };
     match key.verify_digest(digest, claim.signature, hash) {
         Ok(()) => Proven::Verifies,
-        Err(SignatureError::NeedsMessage) => Proven::Unchecked,
-        Err(SignatureError::Malformed | SignatureError::Mismatch) => Proven::Fails,
+        Err(SignatureError::NeedsMessage | SignatureError::Malformed) => Proven::Unchecked,
+        Err(SignatureError::Mismatch) => Proven::Fails,
     }
 }

@@ -6,7 +6,8 @@ use store::{NewFinding, Severity};
 
 use super::{Facts, KeyUse, NamedIdentity, Names, Proven, Verdict};
 use crate::finding::{
-    IdentitySeen, KeySeen, LeafSeen, LogDescription, key_used_outside, near_miss, retired_key_used, unexpected_identity,
+    IdentitySeen, KeySeen, LeafSeen, LogDescription, identity_mentioned, key_used_outside, near_miss, retired_key_used,
+    unexpected_identity,
 };
 use crate::watchlist::NearMissKind;
 
@@ -23,7 +24,7 @@ pub(super) struct Scene<'a> {
 /// The finding. `None` where the verdict is none.
 pub(super) fn finding(verdict: Verdict, names: &Names, facts: &Facts<'_>, scene: &Scene<'_>) -> Option<NewFinding> {
     let Scene { log, leaf, claim, at, .. } = *scene;
-    let cause = cause(facts);
+    let cause = cause(verdict, names, facts)?;
     let found = match verdict {
         Verdict::Counted(_) => return None,
         Verdict::KeyUsed(how) => {
@@ -39,14 +40,7 @@ pub(super) fn finding(verdict: Verdict, names: &Names, facts: &Facts<'_>, scene:
                 // Anybody can write such an entry, and a holder of the key too: one finding, which wakes nobody.
                 KeyUse::Mentioned => NewFinding {
                     severity: Severity::Warning,
-                    ..key_used_outside(
-                        log,
-                        leaf,
-                        &seen,
-                        &format!("mentioned/{}", fingerprint(facts)),
-                        words.as_deref(),
-                        at,
-                    )
+                    ..key_used_outside(log, leaf, &seen, &cause, words.as_deref(), at)
                 },
                 _ => key_used_outside(log, leaf, &seen, &cause, words.as_deref(), at),
             }
@@ -56,20 +50,44 @@ pub(super) fn finding(verdict: Verdict, names: &Names, facts: &Facts<'_>, scene:
             let who = seen(names.identity.as_ref()?, claim, &authorities);
             unexpected_identity(log, leaf, &who, &cause, at)
         }
+        Verdict::IdentityMentioned => {
+            let authorities = authorities(scene.trust);
+            let who = seen(names.identity.as_ref()?, claim, &authorities);
+            identity_mentioned(log, leaf, &who, &cause, at)
+        }
         Verdict::NearMiss => {
             let (identity, how) = names.near_miss.as_ref()?;
             let authorities = authorities(scene.trust);
-            let cause = name_of(identity, *how);
             near_miss(log, leaf, &seen(identity, claim, &authorities), difference(*how), &cause, at)
         }
     };
     Some(found)
 }
 
-/// What makes two leaves one finding, in whichever logs they are: key and signature. A certificate that stands beside
-/// somebody else's signature can be written again by anybody, with any number of these: there the key alone.
-fn cause(facts: &Facts<'_>) -> String {
-    let shown = !facts.claim.chained && facts.proven != Proven::Fails;
+/// What makes two claims one finding, in whichever leaves and logs they are. `None` where the verdict is none.
+pub(super) fn cause(verdict: Verdict, names: &Names, facts: &Facts<'_>) -> Option<String> {
+    Some(match verdict {
+        Verdict::Counted(_) => return None,
+        Verdict::KeyUsed(KeyUse::Mentioned) | Verdict::IdentityMentioned => {
+            format!("mentioned/{}", fingerprint(facts))
+        }
+        Verdict::KeyUsed(_) | Verdict::IdentityUsed => use_of(facts),
+        Verdict::NearMiss => {
+            let (identity, how) = names.near_miss.as_ref()?;
+            name_of(identity, *how)
+        }
+    })
+}
+
+/// What makes two uses one finding: key and signature. A certificate that stands beside somebody else's signature, or
+/// beside bytes that nobody can read as one, can be written again by anybody, with any number of these: there the key
+/// alone.
+fn use_of(facts: &Facts<'_>) -> String {
+    let shown = match facts.proven {
+        Proven::Verifies => true,
+        Proven::Fails => false,
+        Proven::Unchecked | Proven::Absent => !facts.claim.chained && facts.readable,
+    };
     match facts.signature.as_ref().filter(|_| shown) {
         Some(signature) => format!("{}/{}", fingerprint(facts), hex::encode(Sha256::digest(signature))),
         None => fingerprint(facts),
@@ -79,7 +97,9 @@ fn cause(facts: &Facts<'_>) -> String {
 /// Under which name of ours a finding is, where one name can have any number of findings: a key, or a watch rule.
 pub(super) fn name(verdict: Verdict, names: &Names, facts: &Facts<'_>) -> Option<String> {
     match verdict {
-        Verdict::KeyUsed(KeyUse::Mentioned) | Verdict::Counted(_) | Verdict::NearMiss => None,
+        Verdict::KeyUsed(KeyUse::Mentioned) | Verdict::IdentityMentioned | Verdict::Counted(_) | Verdict::NearMiss => {
+            None
+        }
         Verdict::KeyUsed(_) => Some(format!("key/{}", fingerprint(facts))),
         Verdict::IdentityUsed => names.identity.as_ref().map(|identity| format!("watch/{}", identity.rule)),
     }
@@ -122,6 +142,11 @@ fn words(how: KeyUse, facts: &Facts<'_>) -> Option<String> {
         KeyUse::Certified => {
             "A certificate authority that we trust certified this key for somebody, who proved to it that he can sign with \
              it; our ledger asked for no such certificate."
+                .to_owned()
+        }
+        KeyUse::Mentioned if facts.claim.chained => {
+            "It stands behind another key in the entry, and no log checks that it signed: anybody can write such an entry. \
+             Its holder can, too, behind a key that is made to fit: look what has the digest that the entry names."
                 .to_owned()
         }
         KeyUse::Mentioned => {

@@ -7,6 +7,7 @@ use bundle::{CertificateView, ClaimedBy, ClaimsError};
 use store::{NewSuspect, ObservedIdentity, Sighting};
 use tlog::Checkpoint;
 
+use super::suspected::{PER_LEAF, Suspected};
 use super::{Chain, Facts, LedgerError, LedgerSide, Names, Reason, Verdict, reconcile};
 use crate::intents::keys::Look;
 use crate::log::{LeafFormat, LogReader};
@@ -15,6 +16,8 @@ use crate::watchlist::{Match, Matched, Watchlist};
 
 /// Leaves that are looked at together: their claims are in memory twice.
 const TOGETHER: usize = 256;
+/// How many bytes of leaves are looked at together: of some kinds the claims take ten times as many.
+const TOGETHER_BYTES: usize = 4 << 20;
 /// How many of a log's notes are looked through for the time at which a leaf was there at the latest.
 const NOTES: u32 = 256;
 
@@ -29,6 +32,28 @@ pub struct Hit {
     pub leaf_format: LeafFormat,
     /// What it matches.
     pub matches: Vec<Match>,
+}
+
+impl Hit {
+    /// Memory that it takes until it is judged and what it came to is written, in bytes.
+    pub fn held_bytes(&self) -> usize {
+        let names = self.matches.iter().map(|found| match &found.what {
+            Matched::Identity { issuer, subject }
+            | Matched::Expected { issuer, subject }
+            | Matched::Observed { issuer, subject } => issuer.as_ref().map_or(0, String::len) + subject.len(),
+            Matched::NearMiss { issuer, subject, of, .. } => {
+                issuer.as_ref().map_or(0, String::len) + subject.len() + of.len()
+            }
+            Matched::Key { fingerprint, .. } => fingerprint.len(),
+            Matched::Digest => 0,
+        });
+        // The matches of one claim stand together. Each claim may become a suspect, which has a copy of the leaf.
+        let claims = self.matches.chunk_by(|a, b| a.claim == b.claim).take(PER_LEAF).count();
+        size_of::<Self>()
+            + self.matches.capacity() * size_of::<Match>()
+            + names.sum::<usize>()
+            + self.leaf.len() * (1 + claims)
+    }
 }
 
 /// What leaves came to: for [`store::Advance`].
@@ -109,7 +134,7 @@ impl LedgerSide {
             let ordering_ms = self.timing.ordering_ms();
             let trust = self.trust();
             let seen = self.seen_by(origin, head, now).await?;
-            for hits in hits.chunks(TOGETHER) {
+            for hits in together(&hits) {
                 let mut scratches: Vec<Scratch> = hits.iter().map(|_| Scratch::new()).collect();
                 let mut named = Vec::new();
                 for (hit, scratch) in hits.iter().zip(&mut scratches) {
@@ -130,31 +155,37 @@ impl LedgerSide {
                 let asked: Vec<&Facts<'_>> =
                     named.iter().filter(|(_, _, names, _)| *names != Names::default()).map(|it| &it.3).collect();
                 let looked = self.look_up(&asked).await?;
-                let mut suspected: Vec<(u64, &Names, &Facts<'_>)> = Vec::new();
-                for (hit, position, names, facts) in &named {
-                    let seen_at = seen.at(hit.index);
-                    let verdict = reconcile(names, facts, &looked.rows_for(facts, seen_at));
-                    let verdict = self.unless_adopted(verdict, facts).await?;
-                    if verdict == Verdict::Counted(Reason::Ours) {
-                        let leaf_hash = *tlog::leaf_hash(&hit.leaf).as_bytes();
-                        locked(&self.recent).saw(origin, hit.index, leaf_hash);
+                for claims in named.chunk_by(|(one, ..), (other, ..)| one.index == other.index) {
+                    let mut suspected = Suspected::default();
+                    for (hit, position, names, facts) in claims {
+                        let verdict = reconcile(names, facts, &looked.rows_for(facts, seen.at(hit.index)));
+                        let verdict = self.unless_adopted(verdict, facts).await?;
+                        if verdict == Verdict::Counted(Reason::Ours) {
+                            let leaf_hash = *tlog::leaf_hash(&hit.leaf).as_bytes();
+                            locked(&self.recent).saw(origin, hit.index, leaf_hash);
+                        }
+                        sums.add(hit, *position, facts, verdict, watchlist);
+                        suspected.take(*position, verdict, names, facts);
                     }
-                    sums.add(hit, *position, facts, verdict, watchlist);
-                    // A leaf may say one thing a thousand times, and each suspect holds all of the leaf.
-                    suspected.retain(|(index, ..)| *index == hit.index);
-                    let again =
-                        suspected.iter().any(|(_, other, before)| *other == names && facts.says_the_same(before));
-                    if !matches!(verdict, Verdict::Counted(_)) && !again {
-                        suspected.push((hit.index, names, facts));
-                        sums.suspects.push(NewSuspect {
-                            log_origin: origin.to_owned(),
-                            log_index: hit.index,
-                            leaf: hit.leaf.clone(),
-                            why: why(*position, &hit.leaf),
-                            noted_at: seen_at,
-                            due_at: now.saturating_add(self.timing.grace_ms()),
-                        });
+                    let Some((hit, ..)) = claims.first() else { continue };
+                    let (positions, left_out) = suspected.worst();
+                    if left_out > 0 {
+                        sums.count(Reason::LeftOut, left_out);
+                        tracing::warn!(
+                            log.origin = origin,
+                            log.index = hit.index,
+                            left_out,
+                            "a leaf names us too often"
+                        );
                     }
+                    sums.suspects.extend(positions.into_iter().map(|position| NewSuspect {
+                        log_origin: origin.to_owned(),
+                        log_index: hit.index,
+                        leaf: hit.leaf.clone(),
+                        why: why(position, &hit.leaf),
+                        noted_at: seen.at(hit.index),
+                        due_at: now.saturating_add(self.timing.grace_ms()),
+                    }));
                 }
             }
         }
@@ -168,6 +199,22 @@ impl LedgerSide {
         sizes.push((head.size(), now));
         Ok(SeenBy { sizes, now })
     }
+}
+
+/// Hits that are looked at together.
+fn together(hits: &[Hit]) -> impl Iterator<Item = &[Hit]> {
+    let mut rest = hits;
+    std::iter::from_fn(move || {
+        let mut bytes = 0_usize;
+        let fits = |hit: &&Hit| {
+            bytes = bytes.saturating_add(hit.leaf.len());
+            bytes <= TOGETHER_BYTES
+        };
+        let count = rest.iter().take(TOGETHER).take_while(fits).count().max(1);
+        let (these, others) = rest.split_at_checked(count)?;
+        rest = others;
+        Some(these)
+    })
 }
 
 /// Sizes that a log had, and when.
@@ -184,11 +231,15 @@ impl SeenBy {
 }
 
 impl Sums {
+    fn count(&mut self, reason: Reason, more: u64) {
+        let count = self.counted.entry(reason).or_default();
+        *count = count.saturating_add(more);
+    }
+
     fn add(&mut self, hit: &Hit, position: usize, facts: &Facts<'_>, verdict: Verdict, watchlist: &Watchlist) {
         let junk = match verdict {
             Verdict::Counted(reason) => {
-                let count = self.counted.entry(reason).or_default();
-                *count = count.saturating_add(1);
+                self.count(reason, 1);
                 matches!(reason, Reason::DoesNotVerify | Reason::UntrustedChain | Reason::ThirdParty)
             }
             _ => false,

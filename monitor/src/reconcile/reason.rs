@@ -19,11 +19,13 @@ pub enum Reason {
     UntrustedChain,
     /// Somebody else signed what our ledger signed.
     ThirdParty,
+    /// It would be a finding of its own, in a leaf that has as many as are kept of one leaf, none of them milder.
+    LeftOut,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 8] = [
+    pub const ALL: [Reason; 9] = [
         Reason::Ours,
         Reason::Derived,
         Reason::Adopted,
@@ -32,6 +34,7 @@ impl Reason {
         Reason::DoesNotVerify,
         Reason::UntrustedChain,
         Reason::ThirdParty,
+        Reason::LeftOut,
     ];
 
     /// The label.
@@ -45,6 +48,7 @@ impl Reason {
             Reason::DoesNotVerify => "does_not_verify",
             Reason::UntrustedChain => "untrusted_chain",
             Reason::ThirdParty => "third_party",
+            Reason::LeftOut => "left_out",
         }
     }
 }

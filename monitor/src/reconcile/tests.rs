@@ -1,5 +1,6 @@
 //! What each leaf comes to, in a table and against a store.
 
+mod encodings;
 pub(crate) mod ground;
 pub(crate) mod leaves;
 mod ledger_side;

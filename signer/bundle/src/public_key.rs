@@ -1,5 +1,6 @@
 //! Public keys: read from PEM or DER, held in one canonical encoding, and verified with.
 mod canonical;
+mod logged;
 mod prehash;
 
 pub use canonical::canonical_spki;

@@ -21,6 +21,8 @@ pub struct IntentSeen {
     pub seen_at: i64,
     /// It was there later than it says.
     pub backdated: bool,
+    /// That it is gone or is another one was accepted by an act of adoption.
+    pub accepted: bool,
 }
 
 /// Remembers intents.
@@ -41,7 +43,7 @@ pub trait IntentsSeen: Send + Sync {
     /// newest (ids become visible out of order) and from zero now and then (a back-dated row may take an old id).
     async fn unseen_ledger_rows(&self, after_id: i64, limit: u32) -> Result<LedgerPage, StoreError>;
 
-    /// Intents after an id that the ledger has no more.
+    /// Intents after an id that the ledger has no more, and of which nobody has accepted that.
     async fn vanished_intents(&self, after_id: i64, limit: u32) -> Result<Vec<IntentSeen>, StoreError>;
 }
 
@@ -52,6 +54,7 @@ from_row!(IntentSeen, |row| Ok(Self {
     intended_at: row.try_get("intended_at")?,
     seen_at: row.try_get("seen_at")?,
     backdated: row.try_get::<i64, _>("backdated")? != 0,
+    accepted: row.try_get::<Option<i64>, _>("accepted_at")?.is_some(),
 }));
 
 /// Every column of an intent; the caller adds the rest.
@@ -61,7 +64,8 @@ macro_rules! select_intent {
             "-- intents_seen::",
             $function,
             "
-SELECT i.signature_id, i.row_hash, i.chain_hash, i.intended_at, i.seen_at, i.backdated FROM intents_seen i ",
+SELECT i.signature_id, i.row_hash, i.chain_hash, i.intended_at, i.seen_at, i.backdated, i.accepted_at
+FROM intents_seen i ",
             $rest
         )
     };
@@ -87,7 +91,7 @@ pub(crate) const UNSEEN: &str = crate::ledger_view::sql::select_bare_row!(
 
 pub(crate) const VANISHED: &str = select_intent!(
     "vanished_intents",
-    "WHERE i.signature_id > $1 AND NOT EXISTS (SELECT 1 FROM signatures s WHERE s.id = i.signature_id)
+    "WHERE i.signature_id > $1 AND i.accepted_at IS NULL AND NOT EXISTS (SELECT 1 FROM signatures s WHERE s.id = i.signature_id)
 ORDER BY i.signature_id LIMIT $2"
 );
 

@@ -5,6 +5,7 @@ use sandbox::{CaOptions, Identity, SandboxCa, Subject};
 use super::fixture::{Log, P256, leaf_by, leaf_by_certificate};
 use super::*;
 use crate::finding::*;
+use crate::reconcile::tests::leaves::halves;
 
 #[test]
 fn served_leaves_that_are_not_the_committed_ones_are_observed() {
@@ -99,6 +100,23 @@ fn a_signature_by_our_key_in_the_log_convinces_anybody() {
     // Without a proof it rests on our word.
     let unproved = LeafSeen { inclusion: None, ..seen };
     is_observed(&key_used_outside(&log.described(), &unproved, &ours, "c", None, 1));
+}
+
+#[test]
+fn a_signature_in_halves_convinces_as_one_in_der_does() {
+    use base64::Engine as _;
+    let encoded = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
+    let key = P256::new();
+    let mut log = Log::v2(30);
+    let leaf: serde_json::Value = serde_json::from_slice(&leaf_by(&key, b"rogue")).unwrap();
+    let der = leaf["spec"]["hashedRekordV002"]["signature"]["content"].as_str().unwrap();
+    let in_halves = encoded(&halves(&base64::engine::general_purpose::STANDARD.decode(der).unwrap(), 3));
+    log.leaves[11] = leaf.to_string().replace(der, &in_halves).into_bytes();
+    let (note, inclusion) = (log.head(30), log.inclusion(11, 30));
+    let seen = LeafSeen { note: &note, index: 11, leaf: &log.leaves[11], inclusion: Some(&inclusion.hashes) };
+    let spki = key.spki();
+    let ours = KeySeen { claim: 0, spki: &spki, label: "release" };
+    is_attributable(&key_used_outside(&log.described(), &seen, &ours, "cause", None, 1));
 }
 
 #[test]

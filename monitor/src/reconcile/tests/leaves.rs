@@ -82,6 +82,16 @@ pub(crate) fn negated(signature: &[u8]) -> Vec<u8> {
     [&[0x30, body.len() as u8][..], &body].concat()
 }
 
+/// A signature (DER) in two halves, as IEEE P1363 has it, each with so many zeros before its 32 bytes.
+pub(crate) fn halves(signature: &[u8], zeros: usize) -> Vec<u8> {
+    let r_len = usize::from(signature[3]);
+    let wide = |number: &[u8]| {
+        let number = number.strip_prefix(&[0]).unwrap_or(number);
+        [&vec![0; zeros + 32 - number.len()], number].concat()
+    };
+    [wide(&signature[4..4 + r_len]), wide(&signature[6 + r_len..])].concat()
+}
+
 /// A `dsse` 0.0.1 leaf: it holds the payload's hash, not what was signed.
 pub(crate) fn dsse_v1(payload: &[u8], signatures: &[(&[u8], &Key)]) -> Vec<u8> {
     let hash = |bytes: &[u8]| json!({ "algorithm": "sha256", "value": hex::encode(sha256(bytes)) });
@@ -128,6 +138,25 @@ pub(crate) fn chained(digest: &[u8], signature: &[u8], first: &Key, certificates
     let signature = json!({ "content": STANDARD.encode(signature), "publicKey": { "content": STANDARD.encode(pem) } });
     let spec = json!({ "data": { "hash": hash }, "signature": signature });
     json!({ "apiVersion": "0.0.1", "kind": "hashedrekord", "spec": spec }).to_string().into_bytes()
+}
+
+/// A `dsse` 0.0.1 leaf by these keys, as PEM in one list: the log checks the first.
+pub(crate) fn chained_dsse(payload: &[u8], signatures: &[(&[u8], String)]) -> Vec<u8> {
+    let hash = |bytes: &[u8]| json!({ "algorithm": "sha256", "value": hex::encode(sha256(bytes)) });
+    let signatures: Vec<_> = signatures
+        .iter()
+        .map(|(signature, pem)| json!({ "signature": STANDARD.encode(signature), "verifier": STANDARD.encode(pem) }))
+        .collect();
+    let spec = json!({ "envelopeHash": hash(b"envelope"), "payloadHash": hash(payload), "signatures": signatures });
+    json!({ "apiVersion": "0.0.1", "kind": "dsse", "spec": spec }).to_string().into_bytes()
+}
+
+/// An `intoto` 0.0.1 leaf by keys in one list: it holds no signature at all.
+pub(crate) fn chained_intoto(payload: &[u8], pem: &str) -> Vec<u8> {
+    let hash = |bytes: &[u8]| json!({ "algorithm": "sha256", "value": hex::encode(sha256(bytes)) });
+    let content = json!({ "hash": hash(b"envelope"), "payloadHash": hash(payload) });
+    let spec = json!({ "content": content, "publicKey": STANDARD.encode(pem) });
+    json!({ "apiVersion": "0.0.1", "kind": "intoto", "spec": spec }).to_string().into_bytes()
 }
 
 /// A CT log's leaf.

@@ -112,9 +112,25 @@ async fn copies_of_one_rogue_signature_in_two_logs_are_one_finding() {
     one.append(hashed_rekord_v2(&sha256(b"rogue"), &rogue, &key)).await;
     one.append(hashed_rekord_v1(&sha256(b"rogue"), &negated(&rogue), &key)).await;
     two.append(hashed_rekord_v1(&sha256(b"rogue"), &rogue, &key)).await;
+    two.append(hashed_rekord_v1(&sha256(b"rogue"), &halves(&rogue, 0), &key)).await;
+    two.append(dsse_v1(b"rogue", &[(&halves(&negated(&rogue), 20), &ground.key)])).await;
     let forest = [ground.tree(&one).await, ground.tree(&two).await];
     read_all(&ground, &forest[0], &one, NOW).await;
     read_all(&ground, &forest[1], &two, NOW).await;
+    assert_eq!(settle(&ground, &forest, NOW + GRACE).await.found, 5);
+    let [finding] = &findings(&ground).await[..] else { panic!() };
+    assert_eq!(finding.occurrences, 5);
+}
+
+#[tokio::test]
+async fn whatever_nobody_can_read_under_our_key_is_one_finding() {
+    let ground = Ground::new().await;
+    ground.signed(1, b"ours", NOW - 2_000).await;
+    let log = ground.log("log.example.com").await;
+    let key = By::Key(ground.key.spki());
+    log.extend([[1; 65], [2; 65], [3; 65]].map(|junk| hashed_rekord_v2(&sha256(b"rogue"), &junk, &key)));
+    let forest = [ground.tree(&log).await];
+    read_all(&ground, &forest[0], &log, NOW).await;
     assert_eq!(settle(&ground, &forest, NOW + GRACE).await.found, 3);
     let [finding] = &findings(&ground).await[..] else { panic!() };
     assert_eq!(finding.occurrences, 3);
@@ -397,4 +413,65 @@ async fn a_leaf_that_names_our_key_a_thousand_times_is_kept_once() {
     log.append(leaf.to_string().into_bytes()).await;
     let judged = read_all(&ground, &ground.tree(&log).await, &log, NOW).await;
     assert_eq!(judged.suspects.len(), 1);
+}
+
+#[tokio::test]
+async fn our_key_behind_anothers_wakes_nobody_however_often() {
+    let ground = Ground::new().await;
+    ground.signed(1, b"ours", NOW - 2_000).await;
+    let log = ground.log("log.example.com").await;
+    let stranger = Key::new();
+    let behind = format!("{}{}", stranger.public().pem(), ground.key.public().pem());
+    log.extend([b"one", b"two"].map(|payload| chained_dsse(payload, &[(&stranger.sign(payload), behind.clone())])));
+    let forest = [ground.tree(&log).await];
+    read_all(&ground, &forest[0], &log, NOW).await;
+    assert_eq!(settle(&ground, &forest, NOW + GRACE).await.found, 2);
+    let [finding] = &findings(&ground).await[..] else { panic!() };
+    assert_eq!((finding.severity, finding.occurrences), (Severity::Warning, 2));
+    assert!(finding.detail.contains("behind another key"), "{}", finding.detail);
+}
+
+/// A leaf that the log checks against keys of a stranger, each with ours behind it, under another signature each.
+fn crowded(ours: &[&Key], times: usize) -> Vec<u8> {
+    let stranger = Key::new();
+    let behind: String = ours.iter().map(|key| key.public().pem()).collect();
+    let signatures: Vec<Vec<u8>> = (0..times).map(|time| stranger.sign(&time.to_be_bytes())).collect();
+    let pem = format!("{}{behind}", stranger.public().pem());
+    let signed: Vec<(&[u8], String)> = signatures.iter().map(|signature| (&signature[..], pem.clone())).collect();
+    chained_dsse(b"payload of a stranger", &signed)
+}
+
+#[tokio::test]
+async fn a_leaf_with_our_key_behind_a_thousand_signatures_is_kept_once() {
+    let ground = Ground::new().await;
+    ground.signed(1, b"ours", NOW - 2_000).await;
+    let log = ground.log("log.example.com").await;
+    log.append(crowded(&[&ground.key], 300)).await;
+    let judged = read_all(&ground, &ground.tree(&log).await, &log, NOW).await;
+    assert_eq!((judged.suspects.len(), judged.counted), (1, Vec::new()));
+}
+
+#[tokio::test]
+async fn a_leaf_has_few_suspects_the_worst_first_and_says_how_many_are_left_out() {
+    let ground = Ground::new().await;
+    ground.signed(1, b"ours", NOW - 2_000).await;
+    let log = ground.log("log.example.com").await;
+    let others: Vec<Key> = (0..20).map(|_| Key::new()).collect();
+    let ours: Vec<&Key> = others.iter().collect();
+    // Twenty keys of ours where nobody checks, and behind all of them, in the last place, a use of one.
+    let mut leaf: serde_json::Value = serde_json::from_slice(&crowded(&ours, 1)).unwrap();
+    let rogue: serde_json::Value =
+        serde_json::from_slice(&dsse_v1(b"", &[(&ground.key.sign(b"rogue"), &ground.key)])).unwrap();
+    leaf["spec"]["signatures"].as_array_mut().unwrap().push(rogue["spec"]["signatures"][0].clone());
+    log.append(leaf.to_string().into_bytes()).await;
+    let tree = ground.tree(&log).await;
+    let keys: Vec<(Vec<u8>, String)> = ours.iter().map(|key| (key.spki(), String::new())).collect();
+    let watchlist = ground.side.with_keys(&Watchlist::compile(&[]).unwrap(), NOW).await.unwrap().with_keys(&keys);
+    let hits = hits(&log, &watchlist);
+    let held = hits[0].held_bytes();
+    let judged = ground.side.judge(tree.reader.as_ref(), &tree.head, &watchlist, hits, NOW).await.unwrap();
+    assert_eq!((judged.suspects.len(), &judged.counted[..]), (8, &[("left_out".to_owned(), 13)][..]));
+    assert!(judged.suspects[0].why.starts_with("claim 21 "), "{}", judged.suspects[0].why);
+    let copies: usize = judged.suspects.iter().map(|suspect| suspect.leaf.len()).sum();
+    assert!(held > copies + 21 * size_of::<crate::watchlist::Match>());
 }

@@ -171,6 +171,56 @@ async fn what_only_a_holder_of_our_key_can_make_is_found() {
 }
 
 #[tokio::test]
+async fn what_stands_behind_another_in_a_list_is_no_use_of_it() {
+    let scene = Scene::new().await;
+    let strangers = scene.stranger.sign(b"another payload");
+    let behind = |named: &str| format!("{}{named}", scene.stranger.public().pem());
+    let (ours, public) = (behind(&scene.ours.public().pem()), scene.signature(1));
+    let keyless = pem(&scene.certified(&workflow("acme/app", "sealwatch.yml"), &scene.keyless));
+    let certified = pem(&scene.certified(&workflow("acme/app", "evil.yml"), &scene.ours));
+    let of_ours = pem(&scene.certified(&workflow("acme/app", "evil.yml"), &Key::new()));
+    let mentioned = [KeyUsed(KeyUse::Mentioned)];
+    let dsse = |payload: &[u8], signature: &[u8], pem: &str| chained_dsse(payload, &[(signature, pem.to_owned())]);
+    hold(
+        &scene,
+        &[
+            rekor("the certificate of our signer", dsse(b"x", &strangers, &behind(&keyless)), &[Counted(Derived)]),
+            rekor("in an entry without a signature", chained_intoto(b"x", &behind(&keyless)), &[Counted(Derived)]),
+            rekor("a certificate for our key", dsse(b"x", &strangers, &behind(&certified)), &mentioned),
+            rekor("our key", dsse(b"x", &strangers, &ours), &mentioned),
+            rekor("our key without a signature", chained_intoto(b"x", &ours), &mentioned),
+            rekor(
+                "a certificate of our identity",
+                dsse(b"x", &strangers, &behind(&of_ours)),
+                &[Verdict::IdentityMentioned],
+            ),
+            rekor(
+                "a certificate of our identity in an entry that has the digest",
+                chained(&sha256(b"x"), &strangers, &scene.stranger, &of_ours),
+                &[Verdict::IdentityMentioned],
+            ),
+            // A first key that is made to fit makes our signature one over anything.
+            rekor("our signature, another payload", dsse(b"x", &public, &ours), &[Counted(Derived)]),
+            rekor(
+                "our signature and payload",
+                dsse(b"payload", &public, &ours),
+                &[Counted(ThirdParty), Counted(Derived)],
+            ),
+            // It verifies: whose key comes first changes nothing.
+            rekor(
+                "a signature by our key over a digest that the leaf has",
+                chained(&sha256(b"rogue"), &scene.ours.sign(b"rogue"), &scene.stranger, &scene.ours.public().pem()),
+                &[KeyUsed(KeyUse::Unknown)],
+            ),
+        ],
+    );
+    // Guessed before we signed it.
+    let guessed = chained_intoto(b"payload", &ours);
+    let verdicts = scene.verdicts(&guessed, LeafFormat::Rekor, &[1]);
+    assert_eq!(verdicts, [Counted(ThirdParty), KeyUsed(KeyUse::Mentioned)]);
+}
+
+#[tokio::test]
 async fn an_ed25519_signature_cannot_be_checked_from_the_digest_and_is_found() {
     let mut scene = Scene::new().await;
     scene.ours = Key::ed25519();

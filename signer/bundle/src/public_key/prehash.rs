@@ -1,5 +1,5 @@
 //! Signatures checked from the digest that was signed: all that a log's leaf holds.
-use super::{PublicKey, SignatureError, Verifier};
+use super::{PublicKey, SignatureError, Verifier, logged};
 use crate::entry::LoggedHash;
 use aws_lc_rs::digest::{Digest, SHA256, SHA384, SHA512};
 use aws_lc_rs::signature::{
@@ -8,8 +8,9 @@ use aws_lc_rs::signature::{
 use signature::hazmat::PrehashVerifier as _;
 
 impl PublicKey {
-    /// Verifies a signature over a digest, made with this hash: ECDSA in DER with any s, or RSA PKCS #1 v1.5.
-    /// [`SignatureError::NeedsMessage`] for Ed25519.
+    /// Verifies a signature as a log may hold it over a digest, made with this hash: ECDSA in any encoding that logs take
+    /// and with any s, or RSA PKCS #1 v1.5. [`SignatureError::NeedsMessage`] for Ed25519;
+    /// [`SignatureError::Malformed`] where it is in no encoding that we can read, so that nothing is known of it.
     pub fn verify_digest(
         &self,
         digest: &[u8],
@@ -22,12 +23,10 @@ impl PublicKey {
         }
         match &self.verifier {
             Verifier::P256(key) => {
-                let signature = p256::ecdsa::Signature::from_der(signature).map_err(|_| SignatureError::Malformed)?;
-                key.verify_prehash(digest, &signature).map_err(|_| SignatureError::Mismatch)
+                key.verify_prehash(digest, &logged::p256(signature)?).map_err(|_| SignatureError::Mismatch)
             }
             Verifier::P384(key) => {
-                let signature = p384::ecdsa::Signature::from_der(signature).map_err(|_| SignatureError::Malformed)?;
-                key.verify_prehash(digest, &signature).map_err(|_| SignatureError::Mismatch)
+                key.verify_prehash(digest, &logged::p384(signature)?).map_err(|_| SignatureError::Mismatch)
             }
             Verifier::Ed25519(_) => Err(SignatureError::NeedsMessage),
             Verifier::Rsa { pkcs1, bits } => {

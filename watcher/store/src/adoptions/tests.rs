@@ -1,7 +1,7 @@
 //! Adoptions, on both engines.
 
 use crate::testing::{entry, on_both_engines, root, signed_row, sinks};
-use crate::{AdoptedSignature, Adoption, LostEntry, OwnEntryState};
+use crate::{AdoptedSignature, Adoption, IntentSeen, LostEntry, OwnEntryState};
 
 const LOG: &str = "log.example.com";
 
@@ -21,6 +21,31 @@ on_both_engines! {
         let adopted = store.adopted(&[root(1), root(3), root(4)]).await.unwrap();
         assert_eq!(adopted, [root(1), root(3)]);
         assert!(store.adopted(&[]).await.unwrap().is_empty());
+    }
+
+    async fn a_loss_that_was_accepted_is_not_told_again(database) {
+        let store = database.store();
+        let seen = |id| IntentSeen {
+            signature_id: id,
+            row_hash: root(1),
+            chain_hash: root(id as u64),
+            intended_at: 1_000,
+            seen_at: 1_010,
+            backdated: false,
+            accepted: false,
+        };
+        assert!(store.record_intents_seen(None, &[seen(7), seen(8)]).await.unwrap());
+        let act = Adoption {
+            signatures: Vec::new(),
+            intents: vec![7],
+            because: "restored".to_owned(),
+            by: "ann@host".to_owned(),
+            at: 2_000,
+        };
+        store.adopt(&act).await.unwrap();
+        assert_eq!(store.vanished_intents(0, 10).await.unwrap(), [seen(8)]);
+        let known = store.intents_seen(&[7]).await.unwrap();
+        assert_eq!(known, [IntentSeen { accepted: true, ..seen(7) }]);
     }
 
     async fn proved_entries_that_the_ledger_lost_are_listed(database) {

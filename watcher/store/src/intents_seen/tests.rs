@@ -11,6 +11,7 @@ fn seen(signature_id: i64) -> IntentSeen {
         intended_at: 1_000,
         seen_at: 1_010,
         backdated: signature_id == 2,
+        accepted: false,
     }
 }
 
