@@ -466,7 +466,8 @@ async fn a_leaf_has_few_suspects_the_worst_first_and_says_how_many_are_left_out(
     log.append(leaf.to_string().into_bytes()).await;
     let tree = ground.tree(&log).await;
     let keys: Vec<(Vec<u8>, String)> = ours.iter().map(|key| (key.spki(), String::new())).collect();
-    let watchlist = ground.side.with_keys(&Watchlist::compile(&[]).unwrap(), NOW).await.unwrap().with_keys(&keys);
+    let mut watchlist = ground.side.with_keys(&Watchlist::compile(&[]).unwrap(), NOW).await.unwrap();
+    watchlist.add_keys(&keys);
     let hits = hits(&log, &watchlist);
     let held = hits[0].held_bytes();
     let judged = ground.side.judge(tree.reader.as_ref(), &tree.head, &watchlist, hits, NOW).await.unwrap();
