@@ -10,7 +10,7 @@ use store::{Sink, Store};
 
 use super::LedgerError;
 use crate::config::Timing;
-use crate::inclusion::Recent;
+use crate::inclusion::{Recent, Unproved};
 use crate::intents::Looks;
 use crate::shadow::Walk;
 
@@ -75,6 +75,7 @@ pub struct LedgerSide {
     pub(crate) looks: Mutex<Looks>,
     pub(crate) recent: Mutex<Recent>,
     pub(crate) walk: Mutex<Walk>,
+    pub(crate) unproved: Mutex<Unproved>,
     /// When the ledger's payloads were last walked through, in unix milliseconds.
     pub(super) payloads_walked_at: Mutex<Option<i64>>,
     /// Suspects of logs that this process has no head of, and since when (unix milliseconds).
@@ -92,6 +93,7 @@ impl LedgerSide {
             looks: Mutex::default(),
             recent: Mutex::default(),
             walk: Mutex::default(),
+            unproved: Mutex::default(),
             payloads_walked_at: Mutex::default(),
             left_behind: Mutex::default(),
         }

@@ -1,0 +1,111 @@
+//! Entries of ours of which nothing can be told: in logs that nobody follows, or that cannot be read. Not to be able to
+//! look is no finding about the log; for long it is one about us.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bundle::LogEntry;
+use store::{FindingKind, FollowedLog, OwnEntry};
+
+use crate::finding::{blind_entries, entries_cause, fingerprint};
+use crate::reconcile::side::locked;
+use crate::reconcile::{LedgerError, LedgerSide};
+
+/// A lease that ended longer ago is nobody's; clocks of machines may differ by this much.
+const LEASE_SLACK_MS: i64 = 120_000;
+/// The longest wait before such an entry is asked about again.
+const LONGEST_MS: i64 = 60 * 60 * 1_000;
+
+/// What is known of such entries in this process.
+#[derive(Debug, Default)]
+pub(crate) struct Unproved {
+    /// Logs that nobody follows, and since when that is met (unix milliseconds).
+    unfollowed: BTreeMap<String, i64>,
+    /// What is told.
+    told: BTreeSet<String>,
+    /// Logs of which an earlier process may have told: that is over.
+    cleared: BTreeSet<String>,
+}
+
+/// The log that an entry says that it is in: by the head that it carries, or as the ledger calls it.
+pub(super) fn log_of<'a>(own: &'a OwnEntry, entry: &'a LogEntry) -> &'a str {
+    signed_by(entry).unwrap_or(&own.log_origin)
+}
+
+fn signed_by(entry: &LogEntry) -> Option<&str> {
+    entry.proof.as_ref().and_then(|proof| proof.checkpoint.lines().next())
+}
+
+/// Whether any monitor follows the log that an entry says that it is in; of a shard whose name it does not say, any of
+/// its server.
+pub(super) fn is_followed(stored: &[FollowedLog], entry: &LogEntry, now: i64) -> bool {
+    let origin = signed_by(entry);
+    stored.iter().any(|log| {
+        log.key_id == entry.log_id
+            && origin.is_none_or(|origin| origin == log.origin)
+            && log.lease_expires_at.is_some_and(|ends| ends.saturating_add(LEASE_SLACK_MS) > now)
+    })
+}
+
+/// When an entry that was recorded then counts as asked about: the longer it has waited, the less often it is.
+pub(super) fn asked_at(recorded_at: i64, now: i64) -> i64 {
+    now.saturating_add((now.saturating_sub(recorded_at) / 8).clamp(0, LONGEST_MS))
+}
+
+impl LedgerSide {
+    /// An entry is in a log that nobody follows. After its deadline, and as long again in this process, that is told.
+    pub(super) async fn unfollowed(&self, own: &OwnEntry, log: &str, now: i64) -> Result<(), LedgerError> {
+        let deadline = self.timing.deadline_ms();
+        let due = {
+            let mut unproved = locked(&self.unproved);
+            let since = *unproved.unfollowed.entry(log.to_owned()).or_insert(now);
+            let is_over = |since: i64| now.saturating_sub(since) >= deadline;
+            is_over(since) && is_over(own.recorded_at) && !unproved.told.contains(log)
+        };
+        if !due {
+            return Ok(());
+        }
+        let words = format!(
+            "The ledger has entries in the log {log:?}, and no monitor follows it: whether the log has them, nobody \
+             looks. Name the log in the configuration and trust it."
+        );
+        self.tell(log, &words, own.recorded_at, now).await
+    }
+
+    /// An entry in the ledger is none.
+    pub(super) async fn unreadable(&self, own: &OwnEntry, error: &str, now: i64) -> Result<(), LedgerError> {
+        let about = format!("{}, cannot be read", own.log_origin);
+        if locked(&self.unproved).told.contains(&about) {
+            return Ok(());
+        }
+        let words = format!(
+            "The ledger has an entry {} of the log {:?} that cannot be read ({error}): whether the log has it cannot be \
+             asked.",
+            own.log_index, own.log_origin,
+        );
+        self.tell(&about, &words, own.recorded_at, now).await
+    }
+
+    /// An entry is in a log that is followed: what was told of it is over.
+    pub(super) async fn followed(&self, log: &str, now: i64) -> Result<(), LedgerError> {
+        {
+            let mut unproved = locked(&self.unproved);
+            unproved.unfollowed.remove(log);
+            if !unproved.told.remove(log) && unproved.cleared.contains(log) {
+                return Ok(());
+            }
+        }
+        let print = fingerprint(FindingKind::Blind, None, &entries_cause(log));
+        self.store.clear_finding(&print, now, &self.sinks).await?;
+        locked(&self.unproved).cleared.insert(log.to_owned());
+        Ok(())
+    }
+
+    async fn tell(&self, about: &str, words: &str, since: i64, now: i64) -> Result<(), LedgerError> {
+        let found = blind_entries(about, words, since, now);
+        tracing::warn!(finding.kind = %found.kind, "{}", found.detail);
+        self.store.raise(&[found], &self.sinks).await?;
+        let mut unproved = locked(&self.unproved);
+        unproved.told.insert(about.to_owned());
+        Ok(())
+    }
+}
