@@ -120,7 +120,7 @@ impl LedgerSide {
             let (state, findings, asked_at) = match became {
                 Ok(Became::State(state, findings, log)) => {
                     if let Some(log) = log {
-                        self.followed(&log, now).await?;
+                        self.followed(&entry, &log, now).await?;
                     }
                     (state, findings, now)
                 }
@@ -183,6 +183,7 @@ impl LedgerSide {
             Err(error) => return Ok(Became::Unreadable(error.to_string())),
         };
         let due_at = own.recorded_at.saturating_add(self.timing.deadline_ms());
+        let is_late = now >= due_at.saturating_add(self.timing.deadline_ms());
         let mut findings = Vec::new();
         let mut settled = true;
         match self.fit(forest, &entry, "ledger", own.recorded_at, now).await? {
@@ -196,7 +197,7 @@ impl LedgerSide {
             Located::Elsewhere if !findings.is_empty() => {
                 return Ok(Became::State(OwnEntryState::Withheld, findings, None));
             }
-            Located::Elsewhere if unproved::is_followed(stored, &entry, now) => return Ok(Became::Elsewhere),
+            Located::Elsewhere if unproved::is_followed(stored, &entry, is_late, now) => return Ok(Became::Elsewhere),
             Located::Elsewhere => return Ok(Became::Unfollowed(unproved::log_of(own, &entry).to_owned())),
         };
         let leaf = entry.leaf_hash();

@@ -114,6 +114,29 @@ async fn an_entry_in_a_log_that_another_monitor_follows_is_its_matter() {
 }
 
 #[tokio::test]
+async fn a_promise_in_a_shard_that_only_a_list_knows_is_not_waited_for_for_ever() {
+    let ground = Ground::new().await;
+    let (log, forest) = v1_with_two_shards(&ground, NOW).await;
+    ground.trust(&forest[1]).await;
+    let _lease = ground.store.lease_log(&forest[1].log.origin, "us", 100 * DEADLINE).await.unwrap().unwrap();
+    let signature = ground.signed(1, b"ours", NOW).await;
+    let leaf = hashed_rekord_v1(&sha256(b"ours"), &signature, &By::Key(ground.key.spki()));
+    let (_, entry) = LogEntry::from_rekor_v1(log.promise(&leaf, 2).to_string().as_bytes()).unwrap();
+    let row = ground.record(10, b"ours", &signature, NOW).await;
+    ground.record_entry(row, log.hostname(), &entry, NOW).await;
+    // Its index is of the first shard, so the list says; only the second is followed.
+    for at in [1, DEADLINE, 2 * DEADLINE - 1] {
+        assert_eq!(ground.side.prove_own_entries(&forest[1..], NOW + at).await.unwrap().elsewhere, 1);
+    }
+    assert!(findings(&ground).await.is_empty());
+    for at in [2 * DEADLINE + 20_000, 4 * DEADLINE] {
+        ground.side.prove_own_entries(&forest[1..], NOW + at).await.unwrap();
+    }
+    let [finding] = &findings(&ground).await[..] else { panic!() };
+    assert_eq!(finding.kind, FindingKind::Blind);
+}
+
+#[tokio::test]
 async fn an_entry_that_cannot_be_read_is_told_of_once() {
     let ground = Ground::new().await;
     let row = ground.record(1, b"ours", &ground.key.sign(b"ours"), NOW).await;
