@@ -19,11 +19,12 @@ pub use misuse::{
     IdentitySeen, KeySeen, LeafSeen, identity_mentioned, key_used_outside, near_miss, retired_key_used,
     unexpected_identity, unparsable_entry,
 };
-pub(crate) use operation::{RECORD_CAUSE, sink_cause};
+pub(crate) use operation::RECORD_CAUSE;
 pub use operation::{
-    Within, blind, blind_sink, blind_within, clock_skew, matcher_never_matched, scan_lag, stale_log, state_lost,
-    trust_material_changed, trust_record_lost, witness_quorum_lost,
+    Within, blind, blind_entries, blind_sink, blind_within, clock_skew, closed_unannounced, matcher_never_matched,
+    scan_lag, stale_log, state_lost, trust_material_changed, trust_record_lost, witness_quorum_lost,
 };
+pub(crate) use operation::{entries_cause, sink_cause};
 pub use tampering::{
     Growth, Split, Uncommitted, Withheld, bad_signature, fork, frozen_shard_grew, inconsistent_growth,
     leaf_not_committed, missing_leaf, rollback, split_view, split_view_entry, withheld_entry, wrong_origin,

@@ -41,7 +41,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use store::{Advance, NewFinding, Sink, Store, StoreError};
+use store::{Advance, FollowedLog, NewFinding, Sink, Store, StoreError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -63,6 +63,10 @@ use scan::Workers;
 
 /// How many findings a follower remembers to have raised.
 const REMEMBERED: usize = 10_000;
+
+/// How often the trust record is read again where the database has a later act of trust, and how long between.
+const RECORD_TRIES: usize = 5;
+const RECORD_PAUSE: Duration = Duration::from_secs(1);
 
 /// What all followers share.
 pub(crate) struct Shared {
@@ -243,7 +247,7 @@ impl Follower {
     }
 
     async fn rounds(&mut self, held: &Held, trouble: &mut Trouble) -> Result<(), FollowError> {
-        let mut position = self.load().await?;
+        let mut position = self.load(held).await?;
         self.cover(held).await?;
         loop {
             let wait = match self.round(held, &mut position).await {
@@ -285,13 +289,28 @@ impl Follower {
         }
     }
 
+    /// The log in the store, and what the store has lost of it, against the record as it is now: somebody may have trusted
+    /// the log anew beside us. That is in the database a moment before it is in the record.
+    async fn compared(&self) -> Result<(Option<FollowedLog>, Option<String>), FollowError> {
+        let mut tries = RECORD_TRIES;
+        loop {
+            self.shared.record.reread().await?;
+            let stored = self.shared.store.followed_log(&self.log.origin).await?;
+            let Some(recorded) = self.shared.record.logs().remove(&self.log.origin) else { return Ok((stored, None)) };
+            let is_newer = stored.as_ref().is_some_and(|stored| stored.trusted_at > recorded.trusted_at);
+            let lost = lost(&recorded, stored.as_ref());
+            tries -= 1;
+            if lost.is_none() || !is_newer || tries == 0 {
+                return Ok((stored, lost));
+            }
+            tokio::time::sleep(RECORD_PAUSE).await;
+        }
+    }
+
     /// Where the log stands. Refuses what the trust record contradicts (I10).
-    pub(crate) async fn load(&mut self) -> Result<Position, FollowError> {
-        let stored = self.shared.store.followed_log(&self.log.origin).await?;
-        // Somebody may have trusted the log anew beside this process: that act is in the file.
-        self.shared.record.reread()?;
-        let recorded = self.shared.record.logs().remove(&self.log.origin);
-        if let Some(words) = recorded.and_then(|it| lost(&it, stored.as_ref())) {
+    pub(crate) async fn load(&mut self, held: &Held) -> Result<Position, FollowError> {
+        let (stored, lost) = self.compared().await?;
+        if let Some(words) = lost {
             let found = finding::state_lost(Some(&self.log), &self.log.origin, &words, now_ms());
             self.shared.store.raise(&[found], &self.shared.sinks).await?;
             return Err(FollowError::StateLost { words });
@@ -305,6 +324,10 @@ impl Follower {
             self.shared.store.raise(&[found], &self.shared.sinks).await?;
         }
         let position = Position::load(&stored, self.reader.as_ref())?;
+        let coverage = self.spec.coverage.as_str();
+        if stored.coverage != coverage && !self.shared.store.cover_log(held.lease(), coverage).await? {
+            return Err(FollowError::LeaseLost);
+        }
         self.shared.record.record(TrustedLog::of(&stored)).await?;
         self.status.write(|status| {
             status.held = true;

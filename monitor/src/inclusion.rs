@@ -6,6 +6,7 @@ mod recent;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tree;
+mod unproved;
 
 pub use own::Included;
 pub(crate) use own::earlier_heads;
@@ -13,3 +14,4 @@ pub(crate) use prove::{Place, place};
 pub use recent::Recent;
 pub use tree::FollowedTree;
 pub(crate) use tree::{Located, locate};
+pub(crate) use unproved::Unproved;

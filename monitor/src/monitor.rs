@@ -160,7 +160,15 @@ impl Monitor {
         let now = now_ms();
         for (origin, recorded) in self.shared.record.logs() {
             let Some(words) = lost(&recorded, stored.iter().find(|log| log.origin == origin)) else { continue };
-            let found = finding::state_lost(self.describe(&origin, &recorded.key_id).as_ref(), &origin, &words, now);
+            // What is named no more is not followed, and could not be trusted anew.
+            let Some(described) = self.describe(&origin, &recorded.key_id) else {
+                tracing::warn!(
+                    log.origin = %origin, lost = %words,
+                    "the trust record has a log that neither the configuration nor the trust material names; it is not followed"
+                );
+                continue;
+            };
+            let found = finding::state_lost(Some(&described), &origin, &words, now);
             self.store.raise(&[found], &self.shared.sinks).await?;
             let record = self.config.trust_record.clone();
             first.get_or_insert(MonitorError::StateLost { origin, words, record });

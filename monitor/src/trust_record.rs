@@ -154,24 +154,23 @@ impl TrustRecord {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes in what another process has recorded since: an act of trust above all.
-    pub(crate) fn reread(&self) -> Result<(), TrustRecordError> {
-        let newer = read(&self.path)?;
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        for (origin, log) in newer {
-            let merged = match known.remove(&origin) {
-                Some(before) => before.merged(log),
-                None => log,
-            };
-            known.insert(origin, merged);
-        }
-        Ok(())
-    }
-
     /// Whether this would change anything.
     fn is_news(&self, log: &TrustedLog) -> bool {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(&log.origin).is_none_or(|known| known.clone().merged(log.clone()) != *known)
+    }
+
+    /// Takes over what another process has recorded meanwhile: an act of trust beside a running monitor is one.
+    pub async fn reread(&self) -> Result<(), TrustRecordError> {
+        let record = self.clone();
+        self.blocking("read it", move || {
+            let mut known = record.known.lock().unwrap_or_else(PoisonError::into_inner);
+            for log in read(&record.path)?.into_values() {
+                merge(&mut known, log);
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Records an act of trust, or how far a log got. Nothing that is recorded goes back but by a later act of trust.
@@ -180,13 +179,17 @@ impl TrustRecord {
             return Ok(());
         }
         let record = self.clone();
-        let write = tokio::task::spawn_blocking(move || record.write(log));
-        write.await.unwrap_or_else(|error| {
-            Err(TrustRecordError::File {
-                path: self.path.to_path_buf(),
-                doing: "write it",
-                source: std::io::Error::other(error),
-            })
+        self.blocking("write it", move || record.write(log)).await
+    }
+
+    async fn blocking(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce() -> Result<(), TrustRecordError> + Send + 'static,
+    ) -> Result<(), TrustRecordError> {
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+            let source = std::io::Error::other(error);
+            Err(TrustRecordError::File { path: self.path.to_path_buf(), doing, source })
         })
     }
 
@@ -199,11 +202,7 @@ impl TrustRecord {
         lock.lock().map_err(failed("lock it"))?;
         let mut merged = read(&self.path)?;
         for log in known.values().cloned().chain([log]) {
-            let merged_log = match merged.remove(&log.origin) {
-                Some(other) => other.merged(log),
-                None => log,
-            };
-            merged.insert(merged_log.origin.clone(), merged_log);
+            merge(&mut merged, log);
         }
         let mut lines = Vec::new();
         for log in merged.values() {
@@ -220,6 +219,14 @@ impl TrustRecord {
         *known = merged;
         Ok(())
     }
+}
+
+fn merge(logs: &mut BTreeMap<String, TrustedLog>, log: TrustedLog) {
+    let merged = match logs.remove(&log.origin) {
+        Some(other) => other.merged(log),
+        None => log,
+    };
+    logs.insert(merged.origin.clone(), merged);
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {

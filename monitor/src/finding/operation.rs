@@ -10,7 +10,8 @@ use crate::evidence::{Proof, SeenHead};
 pub fn stale_log(log: &LogDescription, note: &[u8], since: i64, at: i64) -> NewFinding {
     let mut draft = Draft::new(FindingKind::StaleLog, Some(log), facts(Some(note)), at);
     draft.title = format!("{} has had no new head for {}", clean(&log.origin), lasted(since, at));
-    draft.seen = format!("The log {} answers, with the same head since {}.", clean(&log.origin), time(since));
+    draft.seen =
+        format!("The log {} answers, and shows no head that is newer than {}.", clean(&log.origin), time(since));
     draft.claims = vec![("since", time(since))];
     draft.finish()
 }
@@ -86,6 +87,23 @@ pub fn blind_within(what: Within, since: i64, error: &str, at: i64) -> NewFindin
     }
     draft.claims = vec![("what", what.cause().to_owned()), ("since", time(since)), ("error", clean(error))];
     draft.finish()
+}
+
+/// Entries of ours of which nothing can be told since `since` (unix milliseconds). `about` tells one reason from another;
+/// `words`, a whole sentence, says why.
+pub fn blind_entries(about: &str, words: &str, since: i64, at: i64) -> NewFinding {
+    let cause = entries_cause(about);
+    let mut draft = Draft::new(FindingKind::Blind, None, facts(None), at);
+    draft.cause = &cause;
+    draft.title = format!("entries of ours are not proved: {}", clean(about));
+    draft.seen = words.to_owned();
+    draft.claims = vec![("about", clean(about)), ("since", time(since))];
+    draft.finish()
+}
+
+/// The fingerprint's cause for entries of ours of which nothing can be told.
+pub(crate) fn entries_cause(about: &str) -> String {
+    format!("own entries/{about}")
 }
 
 /// The fingerprint's cause for a sink that takes no alerts.
@@ -164,6 +182,19 @@ pub fn trust_material_changed(origin: &str, words: &str, at: i64) -> NewFinding 
     draft.title = format!("the trust material about {} changed", clean(origin));
     draft.seen = words.to_owned();
     draft.claims = vec![("change", words.to_owned())];
+    draft.finish()
+}
+
+/// A log's own head says that it is closed; the trust material does not.
+pub fn closed_unannounced(log: &LogDescription, note: &[u8], at: i64) -> NewFinding {
+    let mut draft = Draft::new(FindingKind::TrustMaterialChanged, Some(log), facts(Some(note)), at);
+    draft.cause = "closed";
+    let origin = clean(&log.origin);
+    draft.title = format!("{origin} says that it is closed, and nobody announced it");
+    draft.seen = format!(
+        "The head of the log {origin} says, signed, that the log is frozen; neither the configuration nor the trust \
+         material calls it closed. It is not expected to have a new head any more."
+    );
     draft.finish()
 }
 

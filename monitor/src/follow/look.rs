@@ -8,6 +8,7 @@ use super::head::{Meaning, TreeHead, grew_after_close, meaning};
 use super::lease::Held;
 use super::position::Position;
 use super::{FollowError, Follower, Round, now_ms};
+use crate::config::LogKind;
 use crate::finding::{self, Growth};
 use crate::log::{Fresh, ReadError};
 
@@ -98,6 +99,7 @@ impl Follower {
                 self.dispel(Doubt::Smaller);
                 self.dispel(Doubt::Growth);
                 self.accept(position, head, at);
+                self.tell_of_closing(held, position, at).await?;
                 Ok(None)
             }
             Meaning::Grown => {
@@ -111,8 +113,14 @@ impl Follower {
                     let found =
                         finding::frozen_shard_grew(&self.log, frozen.note().as_bytes(), head.note().as_bytes(), at);
                     self.say(held, vec![found]).await?;
+                    // It is closed no more, whoever said so: from here on its silence is worth a word again.
+                    position.frozen_at = None;
+                    if self.spec.kind == LogKind::RekorV1 {
+                        self.status.write(|status| status.closed = false);
+                    }
                 }
                 self.accept(position, head, at);
+                self.tell_of_closing(held, position, at).await?;
                 Ok(None)
             }
         }
@@ -269,6 +277,16 @@ impl Follower {
             status.head_seen_at = position.head_seen_at;
             status.looked_at = Some(at);
         });
+    }
+
+    /// A head that says that its log is closed, where nobody announced that: it may be silent from here on, and so it is
+    /// told.
+    async fn tell_of_closing(&mut self, held: &Held, position: &Position, at: i64) -> Result<(), FollowError> {
+        let Some(head) = position.head.as_ref().filter(|head| head.is_frozen() && !self.status.is_closed()) else {
+            return Ok(());
+        };
+        let found = finding::closed_unannounced(&self.log, head.note().as_bytes(), at);
+        self.say(held, vec![found]).await
     }
 
     /// Whether the log will not grow any more: it says so itself, or it was announced as closed and has not changed for

@@ -51,7 +51,7 @@ impl Follower {
     }
 
     async fn pass_under(&mut self, held: &Held) -> Result<Pass, FollowError> {
-        let mut position = self.load().await?;
+        let mut position = self.load(held).await?;
         self.cover(held).await?;
         let mut trouble = Trouble::default();
         let mut goal = None;

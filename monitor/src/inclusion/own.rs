@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use bundle::LogEntry;
 use futures_util::{StreamExt as _, stream};
-use store::{NewFinding, OwnEntry, OwnEntryState};
+use store::{FollowedLog, NewFinding, OwnEntry, OwnEntryState};
 
 use super::tree::{Located, locate};
-use super::{FollowedTree, Place, place};
+use super::{FollowedTree, Place, place, unproved};
 use crate::finding::{Withheld, missing_leaf, withheld_entry};
 use crate::log::ReadError;
 use crate::reconcile::side::{locked, millis};
@@ -45,8 +45,16 @@ pub struct Included {
 
 /// What became of one entry.
 enum Became {
-    State(OwnEntryState, Vec<NewFinding>),
+    /// It stands there, and what that means. The name: of the log that it is in, which is followed here.
+    State(OwnEntryState, Vec<NewFinding>, Option<String>),
+    /// In a log that another monitor follows.
     Elsewhere,
+    /// In this log, which nobody follows.
+    Unfollowed(String),
+    /// What the ledger has of it cannot be read, and why.
+    Unreadable(String),
+    /// The ledger has it no more: it went back in time, and says so elsewhere.
+    Gone,
 }
 
 impl LedgerSide {
@@ -114,24 +122,46 @@ impl LedgerSide {
         now: i64,
         included: &mut Included,
     ) -> Result<(), LedgerError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let stored = &self.store.followed_logs().await?[..];
         let asked = stream::iter(entries).map(|entry| async move {
-            let became = self.became(forest, &entry, now).await;
+            let became = self.became(forest, stored, &entry, now).await;
             (entry, became)
         });
         // All of them before the first is written: a question that is not polled may hold a connection to the store.
         let asked: Vec<_> = asked.buffer_unordered(IN_FLIGHT).collect().await;
         let mut unread: BTreeMap<String, String> = BTreeMap::new();
         for (entry, became) in asked {
-            let (state, findings) = match became {
-                Ok(Became::State(state, findings)) => (state, findings),
+            // Nothing can be told of it: it is asked about less and less often.
+            let later = unproved::asked_at(entry.recorded_at, now);
+            let (state, findings, asked_at) = match became {
+                Ok(Became::State(state, findings, log)) => {
+                    if let Some(log) = log {
+                        self.followed(&entry, &log, now).await?;
+                    }
+                    (state, findings, now)
+                }
                 Ok(Became::Elsewhere) => {
                     included.elsewhere += 1;
-                    (entry.state, Vec::new())
+                    (entry.state, Vec::new(), now)
                 }
+                Ok(Became::Unfollowed(log)) => {
+                    included.elsewhere += 1;
+                    self.unfollowed(&entry, &log, now).await?;
+                    (entry.state, Vec::new(), later)
+                }
+                Ok(Became::Unreadable(error)) => {
+                    included.unasked += 1;
+                    self.unreadable_entry(&entry, &error, now).await?;
+                    (entry.state, Vec::new(), later)
+                }
+                Ok(Became::Gone) => (entry.state, Vec::new(), later),
                 Err(LedgerError::Read(error)) => {
                     included.unasked += 1;
                     unread.insert(entry.log_origin.clone(), error.to_string());
-                    (entry.state, Vec::new())
+                    (entry.state, Vec::new(), now)
                 }
                 Err(error) => return Err(error),
             };
@@ -146,7 +176,7 @@ impl LedgerSide {
                     &entry.log_origin,
                     entry.log_index,
                     state,
-                    now,
+                    asked_at,
                     &findings,
                     &self.sinks,
                 )
@@ -158,20 +188,21 @@ impl LedgerSide {
         Ok(())
     }
 
-    async fn became(&self, forest: &[FollowedTree], own: &OwnEntry, now: i64) -> Result<Became, LedgerError> {
-        // Without the log's answer there is nothing to hold it to: the ledger went back in time, and says so elsewhere.
-        let Some(json) = &own.entry_json else { return Ok(Became::State(own.state, Vec::new())) };
+    async fn became(
+        &self,
+        forest: &[FollowedTree],
+        stored: &[FollowedLog],
+        own: &OwnEntry,
+        now: i64,
+    ) -> Result<Became, LedgerError> {
+        // Without the log's answer there is nothing to hold it to.
+        let Some(json) = &own.entry_json else { return Ok(Became::Gone) };
         let entry = match LogEntry::from_json(json) {
             Ok(entry) => entry,
-            Err(error) => {
-                tracing::warn!(
-                    log.origin = %own.log_origin, log.index = own.log_index, %error,
-                    "an entry in the ledger cannot be read"
-                );
-                return Ok(Became::State(own.state, Vec::new()));
-            }
+            Err(error) => return Ok(Became::Unreadable(error.to_string())),
         };
         let due_at = own.recorded_at.saturating_add(self.timing.deadline_ms());
+        let is_late = now >= due_at.saturating_add(self.timing.deadline_ms());
         let mut findings = Vec::new();
         let mut settled = true;
         match self.fit(forest, &entry, "ledger", own.recorded_at, now).await? {
@@ -183,9 +214,10 @@ impl LedgerSide {
             Located::At { tree, index, offset } => (tree, index, offset),
             // A tree that nobody announced is told of by now; the entry will never be proved.
             Located::Elsewhere if !findings.is_empty() => {
-                return Ok(Became::State(OwnEntryState::Withheld, findings));
+                return Ok(Became::State(OwnEntryState::Withheld, findings, None));
             }
-            Located::Elsewhere => return Ok(Became::Elsewhere),
+            Located::Elsewhere if unproved::is_followed(stored, &entry, is_late, now) => return Ok(Became::Elsewhere),
+            Located::Elsewhere => return Ok(Became::Unfollowed(unproved::log_of(own, &entry).to_owned())),
         };
         let leaf = entry.leaf_hash();
         let found = if locked(&self.recent).take(&tree.log.origin, index, *leaf.as_bytes()) {
@@ -215,7 +247,7 @@ impl LedgerSide {
             }
             _ => own.state,
         };
-        Ok(Became::State(state, findings))
+        Ok(Became::State(state, findings, Some(unproved::log_of(own, &entry).to_owned())))
     }
 }
 

@@ -77,6 +77,79 @@ async fn entries_are_proved_and_proved_again() {
 }
 
 #[tokio::test]
+async fn an_entry_in_a_log_that_nobody_follows_is_told_of_after_the_deadline_and_until_it_is_followed() {
+    let ground = Ground::new().await;
+    let log = ground.log("log.example.com").await;
+    for number in 0..3 {
+        signed_into(&ground, &log, number, NOW).await;
+    }
+    let tree = ground.tree(&log).await;
+    let look = async |forest: &[FollowedTree], at: i64| ground.side.prove_own_entries(forest, NOW + at).await.unwrap();
+    assert_eq!(look(&[], 1).await.elsewhere, 3);
+    look(&[], DEADLINE - 1).await;
+    assert!(findings(&ground).await.is_empty());
+    assert_eq!(look(&[], 2 * DEADLINE).await.elsewhere, 3);
+    let [finding] = &findings(&ground).await[..] else { panic!() };
+    assert!(finding.kind == FindingKind::Blind && finding.detail.contains("log.example.com"), "{}", finding.detail);
+    // Not at each tick.
+    assert_eq!(look(&[], 2 * DEADLINE + 20_000).await.elsewhere, 0);
+    assert_eq!(look(&[tree], 3 * DEADLINE).await.proved, 3);
+    let [finding] = &findings(&ground).await[..] else { panic!() };
+    assert!(finding.cleared_at.is_some());
+}
+
+#[tokio::test]
+async fn an_entry_in_a_log_that_another_monitor_follows_is_its_matter() {
+    let ground = Ground::new().await;
+    let log = ground.log("log.example.com").await;
+    signed_into(&ground, &log, 1, NOW).await;
+    ground.trust(&ground.tree(&log).await).await;
+    let _lease = ground.store.lease_log(log.origin(), "other", 100 * DEADLINE).await.unwrap().unwrap();
+    let ends = ground.store.followed_log(log.origin()).await.unwrap().unwrap().lease_expires_at.unwrap();
+    assert!(ends > NOW + 4 * DEADLINE, "leases run on the database's clock");
+    for at in [1, DEADLINE, 4 * DEADLINE] {
+        assert_eq!(ground.side.prove_own_entries(&[], NOW + at).await.unwrap().elsewhere, 1);
+    }
+    assert!(findings(&ground).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_promise_in_a_shard_that_only_a_list_knows_is_not_waited_for_for_ever() {
+    let ground = Ground::new().await;
+    let (log, forest) = v1_with_two_shards(&ground, NOW).await;
+    ground.trust(&forest[1]).await;
+    let _lease = ground.store.lease_log(&forest[1].log.origin, "us", 100 * DEADLINE).await.unwrap().unwrap();
+    let signature = ground.signed(1, b"ours", NOW).await;
+    let leaf = hashed_rekord_v1(&sha256(b"ours"), &signature, &By::Key(ground.key.spki()));
+    let (_, entry) = LogEntry::from_rekor_v1(log.promise(&leaf, 2).to_string().as_bytes()).unwrap();
+    let row = ground.record(10, b"ours", &signature, NOW).await;
+    ground.record_entry(row, log.hostname(), &entry, NOW).await;
+    // Its index is of the first shard, so the list says; only the second is followed.
+    for at in [1, DEADLINE, 2 * DEADLINE - 1] {
+        assert_eq!(ground.side.prove_own_entries(&forest[1..], NOW + at).await.unwrap().elsewhere, 1);
+    }
+    assert!(findings(&ground).await.is_empty());
+    for at in [2 * DEADLINE + 20_000, 4 * DEADLINE] {
+        ground.side.prove_own_entries(&forest[1..], NOW + at).await.unwrap();
+    }
+    let [finding] = &findings(&ground).await[..] else { panic!() };
+    assert_eq!(finding.kind, FindingKind::Blind);
+}
+
+#[tokio::test]
+async fn an_entry_that_cannot_be_read_is_told_of_once() {
+    let ground = Ground::new().await;
+    let row = ground.record(1, b"ours", &ground.key.sign(b"ours"), NOW).await;
+    let recorded = store::RecordedEntry { log_index: 3, leaf_hash: [7; 32], entry_json: b"{}".to_vec(), at: NOW };
+    ground.store.record_entry(row, "log.example.com", &recorded).await.unwrap();
+    assert_eq!(ground.side.prove_own_entries(&[], NOW + 1).await.unwrap().unasked, 1);
+    assert_eq!(ground.side.prove_own_entries(&[], NOW + 8 * DEADLINE).await.unwrap().unasked, 1);
+    assert_eq!(ground.side.prove_own_entries(&[], NOW + 8 * DEADLINE + 20_000).await.unwrap().unasked, 0);
+    let [finding] = &findings(&ground).await[..] else { panic!() };
+    assert_eq!((finding.kind, finding.occurrences), (FindingKind::Blind, 1));
+}
+
+#[tokio::test]
 async fn an_entry_that_was_just_read_is_proved_without_a_question() {
     let ground = Ground::new().await;
     let log = ground.log("log.example.com").await;

@@ -73,7 +73,7 @@ impl LedgerSide {
         loop {
             let page = self.store.unseen_ledger_rows(after, PAGE).await?;
             let complete = page.len() < PAGE as usize;
-            findings.extend(self.unreadable(&page, now));
+            findings.extend(self.unreadable_rows(&page, now));
             let LedgerPage { rows, last_id, .. } = page;
             after = last_id.unwrap_or(after);
             if !rows.is_empty() {
@@ -99,7 +99,7 @@ impl LedgerSide {
     }
 
     /// Rows that are none: whoever may write the ledger could hide all that come after one, if it were not passed over.
-    pub(super) fn unreadable(&self, page: &LedgerPage, now: i64) -> Vec<NewFinding> {
+    pub(super) fn unreadable_rows(&self, page: &LedgerPage, now: i64) -> Vec<NewFinding> {
         let mut told = locked(&self.unreadable);
         let new = page.unreadable.iter().filter(|(id, _)| !told.contains(id)).take(UNREADABLE_AT_ONCE);
         let new: Vec<_> = new.cloned().collect();
@@ -172,7 +172,7 @@ impl LedgerSide {
         let from = locked(&self.looks).walked_to;
         let page = self.store.ledger_rows_after(from, PAGE).await?;
         let ended = page.len() < PAGE as usize;
-        let mut findings = self.unreadable(&page, now);
+        let mut findings = self.unreadable_rows(&page, now);
         let LedgerPage { rows, last_id, .. } = page;
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
         let seen = self.store.intents_seen(&ids).await?;

@@ -196,9 +196,9 @@ async fn two_monitors_share_one_chain() {
 async fn a_row_that_cannot_be_read_is_told_of_once_by_its_id() {
     let ground = Ground::new().await;
     let page = store::LedgerPage { unreadable: vec![(7, "no such class".to_owned())], ..store::LedgerPage::default() };
-    let told = ground.side.unreadable(&page, NOW);
+    let told = ground.side.unreadable_rows(&page, NOW);
     let [finding] = &told[..] else { panic!("{told:?}") };
     assert_eq!((finding.kind, finding.occurrence.as_str()), (FindingKind::StateLost, "7"));
     assert!(finding.detail.contains("Row 7") && finding.detail.contains("no such class"), "{}", finding.detail);
-    assert!(ground.side.unreadable(&page, NOW + 1).is_empty());
+    assert!(ground.side.unreadable_rows(&page, NOW + 1).is_empty());
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use store::StoreError;
 use tokio::sync::watch;
 
-use super::trust::From;
 use super::{Monitor, MonitorError};
 use crate::config::{LogKind, LogSpec};
 use crate::finding;
@@ -35,6 +34,8 @@ struct Following {
     /// Tells the follower to give its lease back and end.
     stop: watch::Sender<bool>,
     task: Task<Kept>,
+    /// Since when it is named no more, in unix milliseconds: it is read to its end first.
+    dropped_at: Option<i64>,
 }
 
 /// What one that ended hands on to the next one of the same log.
@@ -65,7 +66,7 @@ impl Monitor {
             let reader = match naming {
                 Naming::Known => self.reader(&spec),
                 Naming::Successor => {
-                    self.trust_one(&spec, From::Zero, "named by the trust material", "sealwatch").await?;
+                    self.begin_successor(&spec).await?;
                     self.reader(&spec)
                 }
                 Naming::Untrusted => {
@@ -122,10 +123,17 @@ impl Monitor {
 
 impl Followers {
     /// Starts and stops followers so that they are those of the logs that are named. One that has ended by itself is
-    /// started again: what it did not get over may have been mended. Answers with the logs that are named no more.
+    /// started again: what it did not get over may have been mended. One that is named no more is read to its end first.
+    /// Answers with the logs that are left.
     pub(super) async fn follow(&mut self, monitor: &Monitor, named: Vec<Named>) -> Vec<String> {
-        let gone: Vec<String> =
-            self.0.keys().filter(|origin| !named.iter().any(|it| it.spec.origin == **origin)).cloned().collect();
+        let rollback_after = millis(monitor.config.timing.rollback_after);
+        let is_named = |origin: &String| named.iter().any(|it| it.spec.origin == *origin);
+        let mut gone = Vec::new();
+        for (origin, following) in self.0.iter_mut().filter(|(origin, _)| !is_named(origin)) {
+            if following.is_read_to_its_end(now_ms(), rollback_after) {
+                gone.push(origin.clone());
+            }
+        }
         for origin in &gone {
             if let Some(following) = self.0.remove(origin) {
                 tracing::info!(log.origin = %origin, "this log is named no more, and not followed any more");
@@ -176,13 +184,17 @@ impl Followers {
     }
 }
 
+fn millis(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
 fn start(monitor: &Monitor, mut spec: LogSpec, reader: Arc<dyn LogReader>, before: Before) -> Following {
     spec.closed |= before.closed;
     let (stop, stopped) = watch::channel(false);
     let (follower, status) = monitor.follower(&spec, &reader);
     status.write(|status| (status.failing, status.behind_since) = (before.failing, before.behind_since));
     let task = Task::spawn(follower.with(before.kept).run(stopped));
-    Following { spec, reader: Some(reader), status, stop, task }
+    Following { spec, reader: Some(reader), status, stop, task, dropped_at: None }
 }
 
 fn refuse(monitor: &Monitor, spec: LogSpec, problem: String, before: Before) -> Following {
@@ -191,7 +203,7 @@ fn refuse(monitor: &Monitor, spec: LogSpec, problem: String, before: Before) -> 
     let since = before.failing.map_or_else(now_ms, |(since, _)| since);
     let status = Status::new(LogStatus { failing: Some((since, problem)), ..status });
     let (stop, _) = watch::channel(false);
-    Following { spec, reader: None, status, stop, task: Task::spawn(std::future::pending()) }
+    Following { spec, reader: None, status, stop, task: Task::spawn(std::future::pending()), dropped_at: None }
 }
 
 /// A tree that is followed, where a head of it is known to be consistent.
@@ -212,9 +224,30 @@ impl Following {
     /// The log is announced as closed, or as open. What only a server's list says goes one way: of the shards of Rekor v1
     /// none is opened again, whatever an older replica says. One that grows all the same is told of.
     fn announce(&mut self, closed: bool) {
-        if closed || self.spec.kind != LogKind::RekorV1 {
+        if self.dropped_at.take().is_some() || closed || self.spec.kind != LogKind::RekorV1 {
             self.spec.closed = closed;
             self.status.write(|status| status.closed = closed);
+        }
+    }
+
+    /// Whether a log that is named no more has nothing left for us: every leaf is verified, and for a while none was added.
+    /// Until then it is followed as a closed one. Where it does not answer any more, what was known of it has to be read.
+    fn is_read_to_its_end(&mut self, now: i64, rollback_after: i64) -> bool {
+        if self.reader.is_none() || self.task.is_finished() {
+            return true;
+        }
+        if self.dropped_at.is_none() {
+            tracing::info!(log.origin = %self.spec.origin, "this log is named no more; it is read to its end, and then left");
+            self.spec.closed = true;
+            self.status.write(|status| status.closed = true);
+        }
+        let dropped_at = *self.dropped_at.get_or_insert(now);
+        let status = self.status.read();
+        match &status.failing {
+            Some(_) => status.lag() == 0 && now.saturating_sub(dropped_at) >= rollback_after,
+            // Another monitor reads it, or nobody has begun.
+            None if !status.held => true,
+            None => status.frozen && status.lag() == 0 && !status.in_doubt,
         }
     }
 

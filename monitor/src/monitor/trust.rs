@@ -73,7 +73,7 @@ impl Monitor {
     }
 
     /// Trusts one log or shard.
-    pub(super) async fn trust_one(
+    async fn trust_one(
         &self,
         spec: &LogSpec,
         from: From,
@@ -85,27 +85,13 @@ impl Monitor {
             self.check_log(&spec.origin).await?;
         }
         let beginning = match from {
-            From::Zero | From::Again => Beginning { range: CompactRange::new(), note: Vec::new() },
+            From::Zero | From::Again => Beginning::zero(),
             From::Now => {
                 let reader = self.readers.reader(spec)?;
                 self.newest(reader.as_ref(), at).await?
             }
         };
-        let trust = NewTrust {
-            origin: spec.origin.clone(),
-            kind: spec.kind.as_str().to_owned(),
-            key_id: spec.key.key_id(),
-            public_key: spec.key.spki().to_vec(),
-            coverage: spec.coverage.as_str().to_owned(),
-            size: beginning.range.size(),
-            root: *beginning.range.root().as_bytes(),
-            range: beginning.range.to_bytes(),
-            note: beginning.note,
-            keep_head: from == From::Again,
-            because: because.to_owned(),
-            by: by.to_owned(),
-            at,
-        };
+        let trust = NewTrust { keep_head: from == From::Again, ..new_trust(spec, beginning, because, by, at) };
         self.store.trust_log(&trust).await?;
         let followed = self.store.followed_log(&spec.origin).await?;
         let followed = followed.ok_or_else(|| unreadable(&spec.origin, "the store did not keep it"))?;
@@ -130,6 +116,25 @@ impl Monitor {
             Some(_) => Ok(()),
             None => Err(MonitorError::Untrusted { origins: vec![origin.to_owned()] }),
         }
+    }
+
+    /// Begins at the first leaf of a successor that verified trust material names (I10), unless another monitor has begun:
+    /// then it is left as it is.
+    pub(super) async fn begin_successor(&self, spec: &LogSpec) -> Result<(), MonitorError> {
+        // The database has lost it; to go on all the same takes somebody who says so.
+        if self.shared.record.logs().contains_key(&spec.origin) {
+            return Ok(());
+        }
+        let (because, by) = ("named by the trust material", "sealwatch");
+        let trust = new_trust(spec, Beginning::zero(), because, by, now_ms());
+        if !self.store.trust_new_log(&trust).await? {
+            return Ok(());
+        }
+        if let Some(followed) = self.store.followed_log(&spec.origin).await? {
+            self.shared.record.record(TrustedLog::of(&followed)).await?;
+        }
+        tracing::info!(log.origin = %spec.origin, because, by, "this log is trusted from here on");
+        Ok(())
     }
 
     /// The newest head, with the compact range of its tree: from the inclusion proof of its last leaf.
@@ -170,6 +175,30 @@ impl Monitor {
             self.store.clear_finding(&print, at, &self.shared.sinks).await?;
         }
         Ok(())
+    }
+}
+
+impl Beginning {
+    fn zero() -> Self {
+        Self { range: CompactRange::new(), note: Vec::new() }
+    }
+}
+
+fn new_trust(spec: &LogSpec, beginning: Beginning, because: &str, by: &str, at: i64) -> NewTrust {
+    NewTrust {
+        origin: spec.origin.clone(),
+        kind: spec.kind.as_str().to_owned(),
+        key_id: spec.key.key_id(),
+        public_key: spec.key.spki().to_vec(),
+        coverage: spec.coverage.as_str().to_owned(),
+        size: beginning.range.size(),
+        root: *beginning.range.root().as_bytes(),
+        range: beginning.range.to_bytes(),
+        note: beginning.note,
+        keep_head: false,
+        because: because.to_owned(),
+        by: by.to_owned(),
+        at,
     }
 }
 

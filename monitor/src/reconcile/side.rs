@@ -10,7 +10,7 @@ use store::{Sink, Store};
 use super::LedgerError;
 use super::storm::Storms;
 use crate::config::{Limits, Timing};
-use crate::inclusion::Recent;
+use crate::inclusion::{Recent, Unproved};
 use crate::intents::Looks;
 use crate::intents::keys::{Keys, Look, WithKeys};
 use crate::shadow::Walk;
@@ -88,6 +88,7 @@ pub struct LedgerSide {
     pub(crate) looks: Mutex<Looks>,
     pub(crate) recent: Mutex<Recent>,
     pub(crate) walk: Mutex<Walk>,
+    pub(crate) unproved: Mutex<Unproved>,
     /// When the ledger's payloads were last walked through, in unix milliseconds.
     pub(super) payloads_walked_at: Mutex<Option<i64>>,
     pub(super) storms: Mutex<Storms>,
@@ -108,6 +109,7 @@ impl LedgerSide {
             looks: Mutex::default(),
             recent: Mutex::default(),
             walk: Mutex::default(),
+            unproved: Mutex::default(),
             payloads_walked_at: Mutex::default(),
             storms: Mutex::new(Storms::new(Limits::default().told_apart)),
             unreadable: Mutex::default(),

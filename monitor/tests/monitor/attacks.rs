@@ -161,7 +161,7 @@ async fn a_frozen_log_that_grows_is_found_and_still_read() {
     rig.verified(log.origin(), 301).await;
     rig.finds(FindingKind::KeyUsedOutside).await;
     running.stop().await.expect("a clean end");
-    rig.only(&[FindingKind::FrozenShardGrew, FindingKind::KeyUsedOutside]).await;
+    rig.only(&[FindingKind::TrustMaterialChanged, FindingKind::FrozenShardGrew, FindingKind::KeyUsedOutside]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

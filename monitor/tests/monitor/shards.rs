@@ -223,14 +223,68 @@ async fn an_announced_successor_starts_at_zero_and_the_old_shard_is_read_to_its_
     eventually("both are found", async || rig.of_kind(FindingKind::KeyUsedOutside).await.len() == 2).await;
     assert!(!rig.of_kind(FindingKind::TrustMaterialChanged).await.is_empty(), "a change is told");
     eventually("the old one is closed", async || rig.log(old.origin()).await.frozen_at.is_some()).await;
+    let closed_at = rig.log(old.origin()).await.frozen_at;
     old.extend(foreign(901..902));
     rig.finds(FindingKind::FrozenShardGrew).await;
     rig.verified(old.origin(), 902).await;
+    eventually("it is closed anew", async || rig.log(old.origin()).await.frozen_at > closed_at).await;
     running.stop().await.expect("a clean end");
     for (log, size) in [(&old, 902), (&new, 334)] {
         let stored = rig.log(log.origin()).await;
         assert_eq!((stored.verified_size, Some(Hash::new(stored.verified_root))), (size, log.root(size)));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_says_that_it_is_closed_though_nobody_announced_it_is_told_of() {
+    let log = log_with(30).await;
+    let rig = Rig::following(&log).await;
+    let running = rig.start();
+    rig.verified(log.origin(), 30).await;
+    rig.only(&[]).await;
+    log.close();
+    let found = rig.finds(FindingKind::TrustMaterialChanged).await;
+    rig.evidence_holds(&found).await;
+    eventually("it is closed", async || rig.log(log.origin()).await.frozen_at.is_some()).await;
+    running.stop().await.expect("a clean end");
+    rig.only(&[FindingKind::TrustMaterialChanged]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_named_no_more_is_read_to_its_end_before_it_is_left() {
+    let old = log_with(300).await;
+    let options = LogOptions { origin: "rekor2.sandbox.local".into(), ..LogOptions::default() };
+    let new = SandboxLog::start(options).await.expect("a log");
+    let mut rig = Rig::new(vec![spec(&old), spec(&new)]).await;
+    let material = Arc::new(Mutex::new(vec![spec(&old), spec(&new)]));
+    let named = Arc::clone(&material);
+    rig.config.refresh = Some(Arc::new(move || {
+        let logs = named.lock().expect("no panic").clone();
+        Ok(TrustMaterial { logs, trust: Arc::new(TrustRoot::empty()) })
+    }));
+    rig.trust(old.origin(), From::Zero).await;
+    rig.trust(new.origin(), From::Zero).await;
+    let running = rig.start();
+    rig.verified(old.origin(), 300).await;
+    // Its last leaves are signed and cannot be read yet when it is dropped.
+    let down = sandbox::Fault::Refuse { status: http::StatusCode::SERVICE_UNAVAILABLE, retry_after: None };
+    old.faults().plan(http::Method::GET, "tile/entries", down, u32::MAX);
+    old.extend(foreign(300..320));
+    old.extend([rogue(1)]);
+    eventually("they are known", async || {
+        let notes = rig.store.notes(old.origin(), 1).await.expect("notes");
+        notes.first().is_some_and(|note| note.size == 321)
+    })
+    .await;
+    *material.lock().expect("no panic") = vec![spec(&new)];
+    rig.finds(FindingKind::TrustMaterialChanged).await;
+    tokio::time::sleep(std::time::Duration::from_millis(900)).await;
+    old.faults().clear();
+    rig.verified(old.origin(), 321).await;
+    rig.finds(FindingKind::KeyUsedOutside).await;
+    eventually("it is left", async || rig.log(old.origin()).await.lease_expires_at.is_none()).await;
+    assert!(rig.log(old.origin()).await.frozen_at.is_some());
+    running.stop().await.expect("a clean end");
 }
 
 #[tokio::test(flavor = "multi_thread")]

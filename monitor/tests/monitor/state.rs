@@ -3,7 +3,7 @@
 use monitor::{From, MonitorError};
 use store::FindingKind;
 
-use crate::rig::{Rig, foreign, log_with, spec};
+use crate::rig::{Rig, eventually, foreign, log_with, spec};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_followed_before_it_is_trusted() {
@@ -64,7 +64,7 @@ async fn a_trust_record_that_is_gone_is_told_once_and_ends_by_an_act_of_trust() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_that_is_trusted_anew_beside_a_monitor_is_not_lost_state() {
+async fn a_log_that_is_read_again_beside_a_running_monitor_is_not_lost_state() {
     let log = log_with(300).await;
     let rig = Rig::following(&log).await;
     let running = rig.start();
@@ -78,6 +78,49 @@ async fn a_log_that_is_trusted_anew_beside_a_monitor_is_not_lost_state() {
     .await;
     running.stop().await.expect("a clean end");
     rig.only(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_trusted_anew_beside_a_running_monitor_is_followed_on() {
+    let log = log_with(300).await;
+    let rig = Rig::following(&log).await;
+    let running = rig.start();
+    rig.verified(log.origin(), 300).await;
+    // Another process, with the same database and record: from here on a smaller position is right.
+    let before = rig.log(log.origin()).await.trusted_at;
+    rig.trust(log.origin(), From::Zero).await;
+    log.extend(foreign(300..320));
+    rig.verified(log.origin(), 320).await;
+    assert!(rig.log(log.origin()).await.trusted_at > before);
+    running.stop().await.expect("a clean end");
+    rig.only(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_named_no_more_keeps_no_monitor_from_its_start() {
+    let (log, old) =
+        (log_with(30).await, sandbox::LogOptions { origin: "old.sandbox.local".into(), ..Default::default() });
+    let old = sandbox::SandboxLog::start(old).await.expect("a log");
+    let rig = Rig::new(vec![spec(&log), spec(&old)]).await;
+    rig.trust(old.origin(), From::Zero).await;
+    // A new database; the record has a log that only an older configuration named.
+    let mut renewed = Rig::new(vec![spec(&log)]).await;
+    renewed.config.trust_record = rig.config.trust_record.clone();
+    renewed.trust(log.origin(), From::Zero).await;
+    let running = renewed.start();
+    renewed.verified(log.origin(), 30).await;
+    running.stop().await.expect("a clean end");
+    renewed.only(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_coverage_is_said_in_the_store() {
+    let log = log_with(30).await;
+    let mut rig = Rig::following(&log).await;
+    rig.config.material.logs[0].coverage = monitor::Coverage::OwnEntries;
+    let running = rig.start();
+    eventually("it says so", async || rig.log(log.origin()).await.coverage == "own_entries").await;
+    running.stop().await.expect("a clean end");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -92,7 +92,8 @@ pub struct Advance {
     pub verified: Option<VerifiedPosition>,
     /// How far leaves were read; never written back.
     pub read_size: u64,
-    /// When the log said that it is frozen, in unix milliseconds; the first time stays.
+    /// Since when the log is known to be closed, in unix milliseconds. The first time stays; but a newer head brings its
+    /// own, and with `None` the log has grown and is closed no more.
     pub frozen_at: Option<i64>,
     /// What was seen.
     pub findings: Vec<NewFinding>,
@@ -116,6 +117,13 @@ pub trait FollowedLogs: Send + Sync {
     /// Sets a log's position, or resets it, by an explicit act that is kept. Whoever follows the log loses its lease
     /// and starts from here.
     async fn trust_log(&self, trust: &NewTrust) -> Result<(), StoreError>;
+
+    /// Sets a log's position where there is none: for trust that nobody has acted on. `false`: the log is known, and stays
+    /// as it is.
+    async fn trust_new_log(&self, trust: &NewTrust) -> Result<bool, StoreError>;
+
+    /// Says how much of a log is read from now on. `false`: the lease was lost.
+    async fn cover_log(&self, lease: &LogLease, coverage: &str) -> Result<bool, StoreError>;
 
     /// Every act of trust in a log, the oldest first.
     async fn log_trusts(&self, origin: &str) -> Result<Vec<LogTrust>, StoreError>;

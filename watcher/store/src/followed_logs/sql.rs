@@ -37,11 +37,25 @@ pub(crate) const NOTES: &str = select_note!("notes", "log_origin = $1 ORDER BY s
 
 pub(crate) const NOTES_OF_SIZE: &str = select_note!("note_at", "log_origin = $1 AND size = $2 ORDER BY seen_at, root");
 
-pub(crate) const TRUST: &str = "-- followed_logs::trust_log
+/// A position to begin at; the caller says what becomes of one that is there.
+macro_rules! insert_log {
+    ($function:literal, $conflict:literal) => {
+        concat!(
+            "-- followed_logs::",
+            $function,
+            "
 INSERT INTO followed_logs (origin, kind, key_id, public_key, coverage, first_size, trusted_at, because,
     head_size, head_root, head_note, head_seen_at, verified_size, verified_root, compact_range, read_size)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $6, $13, $14, $6)
-ON CONFLICT (origin) DO UPDATE SET
+ON CONFLICT (origin) DO ",
+            $conflict
+        )
+    };
+}
+
+pub(crate) const TRUST: &str = insert_log!(
+    "trust_log",
+    "UPDATE SET
     kind = excluded.kind, key_id = excluded.key_id, public_key = excluded.public_key,
     coverage = excluded.coverage, first_size = excluded.first_size, trusted_at = excluded.trusted_at,
     because = excluded.because,
@@ -55,7 +69,13 @@ ON CONFLICT (origin) DO UPDATE SET
         THEN followed_logs.head_seen_at ELSE excluded.head_seen_at END,
     verified_size = excluded.verified_size, verified_root = excluded.verified_root,
     compact_range = excluded.compact_range, verified_at = NULL, read_size = excluded.read_size,
-    frozen_at = NULL, holder = NULL, lease = NULL, lease_expires_at = NULL";
+    frozen_at = NULL, holder = NULL, lease = NULL, lease_expires_at = NULL"
+);
+
+pub(crate) const TRUST_NEW: &str = insert_log!("trust_new_log", "NOTHING");
+
+pub(crate) const COVER: &str = "-- followed_logs::cover_log
+UPDATE followed_logs SET coverage = $3 WHERE origin = $1 AND lease = $2";
 
 pub(crate) const KEEP_TRUST: &str = "-- followed_logs::trust_log
 INSERT INTO log_trusts (log_origin, size, root, because, trusted_by, trusted_at) VALUES ($1, $2, $3, $4, $5, $6)";
@@ -82,7 +102,8 @@ WHERE origin = $1 AND lease = $2
 RETURNING head_size, head_root, verified_size, verified_root";
 
 pub(crate) const MOVE_HEAD: &str = "-- followed_logs::advance
-UPDATE followed_logs SET head_size = $2, head_root = $3, head_note = $4, head_seen_at = $5 WHERE origin = $1";
+UPDATE followed_logs SET head_size = $2, head_root = $3, head_note = $4, head_seen_at = $5, frozen_at = $6
+WHERE origin = $1";
 
 pub(crate) const MOVE_VERIFIED: &str = "-- followed_logs::advance
 UPDATE followed_logs SET verified_size = $2, verified_root = $3, compact_range = $4, verified_at = $5

@@ -36,17 +36,20 @@ macro_rules! stamp_followed_logs {
                 }
                 Ok(told)
             }
-        }
 
-        #[async_trait::async_trait]
-        impl crate::FollowedLogs for $Store {
-            async fn trust_log(&self, trust: &crate::NewTrust) -> Result<(), crate::StoreError> {
+            /// Writes a position to begin at, and the act that it comes from. `false`: the statement left the one that is
+            /// there.
+            async fn insert_log(
+                &self,
+                statement: &'static str,
+                trust: &crate::NewTrust,
+            ) -> Result<bool, crate::StoreError> {
                 use crate::column::{signed, text};
                 use crate::followed_logs::sql;
                 let size = signed("size", trust.size)?;
                 let noted = !trust.note.is_empty();
                 let mut tx = self.begin().await?;
-                sqlx::query(sql::TRUST)
+                let inserted = sqlx::query(statement)
                     .bind(&trust.origin)
                     .bind(&trust.kind)
                     .bind(trust.key_id.as_slice())
@@ -63,7 +66,12 @@ macro_rules! stamp_followed_logs {
                     .bind(&trust.range)
                     .bind(i64::from(trust.keep_head))
                     .execute(&mut *tx)
-                    .await?;
+                    .await?
+                    .rows_affected();
+                if inserted == 0 {
+                    tx.rollback().await?;
+                    return Ok(false);
+                }
                 sqlx::query(crate::matcher_coverage::FORGET_LOG).bind(&trust.origin).execute(&mut *tx).await?;
                 sqlx::query(sql::KEEP_TRUST)
                     .bind(&trust.origin)
@@ -75,7 +83,31 @@ macro_rules! stamp_followed_logs {
                     .execute(&mut *tx)
                     .await?;
                 tx.commit().await?;
-                Ok(())
+                Ok(true)
+            }
+        }
+
+        #[async_trait::async_trait]
+        impl crate::FollowedLogs for $Store {
+            async fn trust_log(&self, trust: &crate::NewTrust) -> Result<(), crate::StoreError> {
+                self.insert_log(crate::followed_logs::sql::TRUST, trust).await.map(drop)
+            }
+
+            async fn trust_new_log(&self, trust: &crate::NewTrust) -> Result<bool, crate::StoreError> {
+                self.insert_log(crate::followed_logs::sql::TRUST_NEW, trust).await
+            }
+
+            async fn cover_log(&self, lease: &crate::LogLease, coverage: &str) -> Result<bool, crate::StoreError> {
+                let mut tx = self.begin().await?;
+                let covered = sqlx::query(crate::followed_logs::sql::COVER)
+                    .bind(&lease.origin)
+                    .bind(&lease.lease)
+                    .bind(coverage)
+                    .execute(&mut *tx)
+                    .await?
+                    .rows_affected();
+                tx.commit().await?;
+                Ok(covered > 0)
             }
 
             async fn log_trusts(&self, origin: &str) -> Result<Vec<crate::LogTrust>, crate::StoreError> {
@@ -223,6 +255,7 @@ WHERE origin = $1 AND lease = $2"
                         .bind(head.root.as_slice())
                         .bind(&head.note)
                         .bind(head.seen_at)
+                        .bind(step.frozen_at)
                         .execute(&mut *tx)
                         .await?;
                 }

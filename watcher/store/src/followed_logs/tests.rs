@@ -102,6 +102,38 @@ on_both_engines! {
         assert_eq!(store.followed_logs().await.unwrap().len(), 2);
     }
 
+    async fn trust_that_nobody_acted_on_leaves_what_is_there(database) {
+        let store = database.store();
+        assert!(store.trust_new_log(&trust(LOG, 0)).await.unwrap());
+        let lease = store.lease_log(LOG, "a", 60_000).await.unwrap().unwrap();
+        assert!(store.advance(&lease, &step(9)).await.unwrap());
+        assert!(!store.trust_new_log(&NewTrust { at: 50, ..trust(LOG, 0) }).await.unwrap());
+        assert!(store.renew_log(&lease, 60_000, 9).await.unwrap());
+        let log = store.followed_log(LOG).await.unwrap().unwrap();
+        assert_eq!((log.verified_size, log.trusted_at), (9, 5));
+        assert_eq!(store.log_trusts(LOG).await.unwrap().len(), 1);
+    }
+
+    async fn what_is_read_of_a_log_is_said_under_its_lease(database) {
+        let store = database.store();
+        let old = leased(&*store).await;
+        assert!(store.cover_log(&old, "own_entries").await.unwrap());
+        assert_eq!(store.followed_log(LOG).await.unwrap().unwrap().coverage, "own_entries");
+        store.trust_log(&trust(LOG, 0)).await.unwrap();
+        assert!(!store.cover_log(&old, "own_entries").await.unwrap());
+        assert_eq!(store.followed_log(LOG).await.unwrap().unwrap().coverage, "exhaustive");
+    }
+
+    async fn a_log_that_grew_is_closed_no_more(database) {
+        let store = database.store();
+        let lease = leased(&*store).await;
+        assert!(store.advance(&lease, &Advance { frozen_at: Some(7), ..step(9) }).await.unwrap());
+        assert!(store.advance(&lease, &Advance { at: 9, ..Advance::default() }).await.unwrap());
+        assert_eq!(store.followed_log(LOG).await.unwrap().unwrap().frozen_at, Some(7));
+        assert!(store.advance(&lease, &step(10)).await.unwrap());
+        assert_eq!(store.followed_log(LOG).await.unwrap().unwrap().frozen_at, None);
+    }
+
     async fn a_log_has_one_follower_until_its_lease_ends(database) {
         let store = database.store();
         assert!(store.lease_log(LOG, "a", 60_000).await.unwrap().is_none());
