@@ -31,7 +31,17 @@ impl Monitor {
     ///
     /// Refuses to begin where the database has lost what the trust record has ([`MonitorError::StateLost`]; people are
     /// told first), or where no log was ever trusted ([`MonitorError::Untrusted`]).
-    pub async fn run(self, mut stop: watch::Receiver<bool>) -> Result<(), MonitorError> {
+    pub async fn run(self, stop: watch::Receiver<bool>) -> Result<(), MonitorError> {
+        self.follow(stop, || {}).await
+    }
+
+    /// [`Self::run`] for whoever tries again after an error that [passes](MonitorError::is_final); `begun` is called
+    /// when the logs are followed.
+    pub async fn follow(
+        &self,
+        mut stop: watch::Receiver<bool>,
+        begun: impl FnOnce() + Send,
+    ) -> Result<(), MonitorError> {
         if let Err(error) = self.check_state().await {
             if matches!(error, MonitorError::StateLost { .. }) {
                 self.alerts.deliver(LAST_WORDS).await;
@@ -49,7 +59,8 @@ impl Monitor {
             return Err(MonitorError::Untrusted { origins: named.into_iter().map(|it| it.spec.origin).collect() });
         }
         let mut followers = Followers::default();
-        followers.follow(&self, named).await;
+        followers.follow(self, named).await;
+        begun();
 
         let (tell_forest, forest) = watch::channel(followers.forest());
         let (tell_fine, fine) = watch::channel(false);
@@ -59,7 +70,7 @@ impl Monitor {
         let working = || Task::spawn(self.work().run(forest.clone(), stop_again.clone(), comparing.clone()));
         let (mut alerts, mut work) = (alerting(), working());
         let _heartbeat = self.heartbeat()?.map(|heartbeat| Task::spawn(beat(heartbeat, fine, self.metrics.clone())));
-        let mut watching = Watching::new(&self);
+        let mut watching = Watching::new(self);
         let mut looks = tokio::time::interval(LOOK_EVERY.min(self.config.timing.interval));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut refreshes = tokio::time::interval(self.config.timing.refresh_every);
@@ -82,7 +93,7 @@ impl Monitor {
                     tell_forest.send_replace(followers.forest());
                     let within =
                         [(Within::Ledger, comparing.trouble()), (Within::TrustMaterial, unread.clone())];
-                    tell_fine.send_replace(watching.look(&self, &followers.statuses(), within).await);
+                    tell_fine.send_replace(watching.look(self, &followers.statuses(), within).await);
                 }
                 _ = refreshes.tick() => {
                     for origin in self.refresh(&mut material, &mut unread, &mut followers).await {
