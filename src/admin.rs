@@ -12,6 +12,8 @@ use axum::routing::get;
 use prometheus::{IntGaugeVec, Opts, Registry, TextEncoder};
 use store::Store;
 
+use crate::run::Unwatched;
+
 /// How long `/readyz` waits for the store.
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -21,16 +23,17 @@ pub(crate) struct Admin {
     registry: Registry,
     store: Arc<dyn Store>,
     stopping: Arc<AtomicBool>,
+    unwatched: Unwatched,
 }
 
 impl Admin {
-    /// Serves these metrics; ready while the store answers.
-    pub(crate) fn new(registry: Registry, store: Arc<dyn Store>) -> anyhow::Result<Self> {
+    /// Serves these metrics; ready while the store answers and, where this process reads logs, they are read.
+    pub(crate) fn new(registry: Registry, store: Arc<dyn Store>, unwatched: Unwatched) -> anyhow::Result<Self> {
         let version =
             IntGaugeVec::new(Opts::new("sealwatch_build_info", "Always 1; the version is a label"), &["version"])?;
         version.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         registry.register(Box::new(version))?;
-        Ok(Self { registry, store, stopping: Arc::default() })
+        Ok(Self { registry, store, stopping: Arc::default(), unwatched })
     }
 
     /// From here on `/readyz` says no, so that no new work is sent while we drain.
@@ -51,6 +54,9 @@ impl Admin {
 async fn ready(State(admin): State<Admin>) -> Response {
     if admin.stopping.load(Ordering::Relaxed) {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
+    }
+    if let Some(why) = admin.unwatched.why() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("no log is read: {why}\n")).into_response();
     }
     match tokio::time::timeout(STORE_PATIENCE, admin.store.ping()).await {
         Ok(Ok(())) => "ok\n".into_response(),

@@ -1,5 +1,7 @@
 //! Starts the roles, waits for a signal, drains.
 
+mod watching;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,6 +19,9 @@ use crate::commands::CLEAN;
 use crate::config::Config;
 use crate::ended::OrUsage as _;
 use crate::{commands, listen, rooms};
+
+pub(crate) use watching::Unwatched;
+use watching::watch_logs;
 
 /// How long a stop waits for work that is under way.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -65,11 +70,13 @@ pub(crate) struct Running {
     admin: Admin,
     tasks: Vec<JoinHandle<()>>,
     listeners: Vec<JoinHandle<()>>,
+    /// Why nothing is left to do, where reading logs was all there was.
+    failed: watch::Receiver<Option<String>>,
 }
 
 /// Runs until SIGTERM or SIGINT, then drains.
 pub(crate) async fn run(config: &Config, roles: Roles) -> anyhow::Result<u8> {
-    let running = start(config, roles).await?;
+    let mut running = start(config, roles).await?;
     tracing::info!(
         hooks = running.hooks.map(|a| a.to_string()),
         metrics = %running.metrics,
@@ -78,14 +85,28 @@ pub(crate) async fn run(config: &Config, roles: Roles) -> anyhow::Result<u8> {
     );
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut failed = None;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        why = failure(&mut running.failed) => failed = Some(why),
     }
     tracing::info!("stopping: no new work is taken, what is under way is finished");
     running.stop().await;
     tracing::info!("stopped");
-    Ok(CLEAN)
+    match failed {
+        Some(why) => anyhow::bail!("the monitor cannot go on: {why}"),
+        None => Ok(CLEAN),
+    }
+}
+
+/// Comes back when there is nothing left to do.
+async fn failure(failed: &mut watch::Receiver<Option<String>>) -> String {
+    let why = failed.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
+    match why {
+        Some(why) => why,
+        None => std::future::pending().await,
+    }
 }
 
 /// Starts the roles. Everything that can be wrong with the configuration is said before anything listens.
@@ -111,7 +132,8 @@ pub(crate) async fn start(config: &Config, roles: Roles) -> anyhow::Result<Runni
         Some(room) => Some(ready(room, &store, &exposition).await?),
         None => None,
     };
-    let admin = Admin::new(exposition, store.clone())?;
+    let unwatched = Unwatched::default();
+    let admin = Admin::new(exposition, store.clone(), unwatched.clone())?;
     let progress = Progress::new();
     let (stop, stopped) = watch::channel(false);
     let mut tasks = Vec::new();
@@ -135,8 +157,22 @@ pub(crate) async fn start(config: &Config, roles: Roles) -> anyhow::Result<Runni
     if roles.worker || monitor.is_some() {
         tasks.push(tokio::spawn(forget(store.clone(), *config.file.store.keep_days.get_ref(), stopped.clone())));
     }
+    let (tell_failed, failed) = watch::channel(None);
     if let Some(monitor) = monitor {
-        tasks.push(tokio::spawn(watch_logs(monitor, stopped)));
+        let monitor = Arc::new(monitor);
+        let attempt = move |stopped, begun: watching::Begun| {
+            let monitor = Arc::clone(&monitor);
+            async move { monitor.follow(stopped, move || begun()).await }
+        };
+        // Whoever takes webhooks or signs goes on with that; `/readyz` says that no log is read.
+        let is_all = !roles.intake && !roles.worker;
+        tasks.push(tokio::spawn(async move {
+            if let Err(error) = watch_logs(attempt, unwatched, stopped).await
+                && is_all
+            {
+                tell_failed.send_replace(Some(error.to_string()));
+            }
+        }));
     }
     Ok(Running {
         hooks: hooks_address,
@@ -147,6 +183,7 @@ pub(crate) async fn start(config: &Config, roles: Roles) -> anyhow::Result<Runni
         admin,
         tasks,
         listeners: servers,
+        failed,
     })
 }
 
@@ -186,13 +223,6 @@ async fn ready(
     }
     commands::logs::all_are_trusted(&room, store.as_ref()).await?;
     Ok(monitor)
-}
-
-/// Reads the logs until stopped.
-async fn watch_logs(monitor: Monitor, stopped: watch::Receiver<bool>) {
-    if let Err(error) = monitor.run(stopped).await {
-        tracing::error!(%error, "the monitor ended: no log is read any more");
-    }
 }
 
 /// Once a day forgets what has served its purpose: finished jobs, skips, dead letters, alerts that were taken; never the

@@ -116,6 +116,23 @@ pub enum MonitorError {
     },
 }
 
+impl MonitorError {
+    /// Waiting does not mend it: a person has to.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Store(_) | Self::Ledger(_) | Self::Record(_) | Self::Unreadable { .. } => false,
+            Self::Watch(_)
+            | Self::Alerts(_)
+            | Self::Heartbeat(_)
+            | Self::Reader(_)
+            | Self::Metrics(_)
+            | Self::StateLost { .. }
+            | Self::Untrusted { .. }
+            | Self::UnknownLog { .. } => true,
+        }
+    }
+}
+
 impl Monitor {
     /// Makes the room; nothing is asked yet. Metrics are registered with `exposition`.
     pub fn new(config: MonitorConfig, store: Arc<dyn Store>, exposition: &Exposition) -> Result<Self, MonitorError> {

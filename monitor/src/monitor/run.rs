@@ -31,7 +31,17 @@ impl Monitor {
     ///
     /// Refuses to begin where the database has lost what the trust record has ([`MonitorError::StateLost`]; people are
     /// told first), or where no log was ever trusted ([`MonitorError::Untrusted`]).
-    pub async fn run(self, mut stop: watch::Receiver<bool>) -> Result<(), MonitorError> {
+    pub async fn run(self, stop: watch::Receiver<bool>) -> Result<(), MonitorError> {
+        self.follow(stop, || {}).await
+    }
+
+    /// [`Self::run`] for whoever tries again after an error that [passes](MonitorError::is_final); `begun` is called
+    /// when the logs are followed.
+    pub async fn follow(
+        &self,
+        mut stop: watch::Receiver<bool>,
+        begun: impl FnOnce() + Send,
+    ) -> Result<(), MonitorError> {
         if let Err(error) = self.check_state().await {
             if matches!(error, MonitorError::StateLost { .. }) {
                 self.alerts.deliver(LAST_WORDS).await;
@@ -43,13 +53,14 @@ impl Monitor {
         let sinks: Vec<String> = self.shared.sinks.iter().map(|sink| sink.name.clone()).collect();
         self.store.forget_other_sinks(&sinks).await?;
         self.begin().await?;
-        let mut material = self.config.material.clone();
+        let (mut material, mut unread) = (self.config.material.clone(), None);
         let named = self.named(&material.logs).await?;
         if self.store.followed_logs().await?.is_empty() {
             return Err(MonitorError::Untrusted { origins: named.into_iter().map(|it| it.spec.origin).collect() });
         }
         let mut followers = Followers::default();
-        followers.follow(&self, named).await;
+        followers.follow(self, named).await;
+        begun();
 
         let (tell_forest, forest) = watch::channel(followers.forest());
         let (tell_fine, fine) = watch::channel(false);
@@ -59,7 +70,7 @@ impl Monitor {
         let working = || Task::spawn(self.work().run(forest.clone(), stop_again.clone(), comparing.clone()));
         let (mut alerts, mut work) = (alerting(), working());
         let _heartbeat = self.heartbeat()?.map(|heartbeat| Task::spawn(beat(heartbeat, fine, self.metrics.clone())));
-        let mut watching = Watching::new(&self);
+        let mut watching = Watching::new(self);
         let mut looks = tokio::time::interval(LOOK_EVERY.min(self.config.timing.interval));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut refreshes = tokio::time::interval(self.config.timing.refresh_every);
@@ -80,10 +91,12 @@ impl Monitor {
                         alerts = alerting();
                     }
                     tell_forest.send_replace(followers.forest());
-                    tell_fine.send_replace(watching.look(&self, &followers.statuses(), comparing.trouble()).await);
+                    let within =
+                        [(Within::Ledger, comparing.trouble()), (Within::TrustMaterial, unread.clone())];
+                    tell_fine.send_replace(watching.look(self, &followers.statuses(), within).await);
                 }
                 _ = refreshes.tick() => {
-                    for origin in self.refresh(&mut material, &mut followers).await {
+                    for origin in self.refresh(&mut material, &mut unread, &mut followers).await {
                         watching.forget(&origin).await;
                     }
                 }
@@ -116,10 +129,18 @@ impl Monitor {
     }
 
     /// Reads the trust material and the shards again; answers with the logs that are named no more. What cannot be read
-    /// keeps what is known.
-    async fn refresh(&self, material: &mut TrustMaterial, followers: &mut Followers) -> Vec<String> {
+    /// keeps what is known; `unread`: since when, in unix milliseconds, and why.
+    async fn refresh(
+        &self,
+        material: &mut TrustMaterial,
+        unread: &mut Option<(i64, String)>,
+        followers: &mut Followers,
+    ) -> Vec<String> {
         match self.refreshed().await {
             Some(Ok(newer)) => {
+                if unread.take().is_some() {
+                    tracing::info!("the trust material can be read again");
+                }
                 let found = changes(material, &newer);
                 let found: Vec<_> = found
                     .into_iter()
@@ -136,7 +157,13 @@ impl Monitor {
                 self.shared.ledger.set_trust(Arc::clone(&newer.trust));
                 *material = newer;
             }
-            Some(Err(problem)) => tracing::warn!(%problem, "the trust material could not be read again"),
+            Some(Err(problem)) => {
+                if unread.is_none() {
+                    tracing::warn!(%problem, "the trust material could not be read again; trying again");
+                }
+                let since = unread.as_ref().map_or_else(now_ms, |(since, _)| *since);
+                *unread = Some((since, problem));
+            }
             None => {}
         }
         match self.named(&material.logs).await {
@@ -148,6 +175,9 @@ impl Monitor {
         }
     }
 }
+
+/// What is no log, and cannot be looked at: since when, in unix milliseconds, and why.
+type Troubles = [(Within, Option<(i64, String)>); 2];
 
 /// Watches over the followers, and shows how they do.
 struct Watching {
@@ -168,13 +198,13 @@ impl Watching {
         }
     }
 
-    /// Whether the heartbeat may say that all is well: everything is, and this process does a part of it. `uncompared`:
-    /// since when some of log and ledger was not compared, and why.
-    async fn look(&mut self, monitor: &Monitor, logs: &[LogStatus], uncompared: Option<(i64, String)>) -> bool {
+    /// Whether the heartbeat may say that all is well: everything is, and this process does a part of it. `within`: what
+    /// else could not be looked at, since when, and why.
+    async fn look(&mut self, monitor: &Monitor, logs: &[LogStatus], within: Troubles) -> bool {
         let now = now_ms();
         monitor.metrics.show_paces(&monitor.readers.paces());
         logs.iter().for_each(|status| monitor.metrics.show_log(status));
-        let fine = match self.ask(monitor, logs, uncompared, now).await {
+        let fine = match self.ask(monitor, logs, within, now).await {
             Ok(fine) => {
                 if self.failing {
                     tracing::info!("the health of the monitor can be told again");
@@ -198,11 +228,14 @@ impl Watching {
         &mut self,
         monitor: &Monitor,
         logs: &[LogStatus],
-        uncompared: Option<(i64, String)>,
+        within: Troubles,
         now: i64,
     ) -> Result<bool, StoreError> {
         self.health.look(logs, now).await?;
-        let compared = self.health.look_within(Within::Ledger, uncompared, now).await?;
+        let mut looked = true;
+        for (what, trouble) in within {
+            looked &= self.health.look_within(what, trouble, now).await?;
+        }
         let store = &monitor.store;
         monitor.metrics.show_findings(&store.open_counts().await?);
         let waiting = store.outbox_counts().await?;
@@ -215,7 +248,7 @@ impl Watching {
             monitor.metrics.show_ledger(store.suspects_waiting().await?, &own, &store.counted_leaves().await?);
         }
         let patience = i64::try_from(monitor.config.timing.sink_dead_after.as_millis()).unwrap_or(i64::MAX);
-        if !compared || waiting.iter().any(|sink| sink.oldest_age_ms > patience) {
+        if !looked || waiting.iter().any(|sink| sink.oldest_age_ms > patience) {
             return Ok(false);
         }
         let elsewhere = if logs.iter().all(|status| status.held) { Vec::new() } else { store.followed_logs().await? };

@@ -26,6 +26,10 @@ const AT_ONCE: u32 = 500;
 /// it; then the finding goes without.
 const PATIENCE: i64 = 4;
 
+/// Inclusion proofs that one go asks for. Anybody can log many leaves with our key: a real one among them must not queue
+/// behind their proofs, so what comes after these is told of without one.
+const PROOFS: u32 = 64;
+
 /// What settling came to.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Settled {
@@ -44,6 +48,8 @@ struct Ready {
     trust: Arc<TrustRoot>,
     /// Logs that gave no proof just now: they are not waited for once more for each suspect.
     silent: BTreeSet<String>,
+    /// How many proofs may be asked for still.
+    proofs: u32,
     /// The payloads of all suspects that show no signature, and what a walk through the ledger has found of them.
     payloads: BTreeSet<[u8; 32]>,
     walked: Option<Looked>,
@@ -85,6 +91,7 @@ impl LedgerSide {
             asked_for: self.keys.asked_for(Look::Complete, now).await?,
             trust: self.trust(),
             silent: BTreeSet::new(),
+            proofs: PROOFS,
             // Of all at once: walks are rare, and anybody can log our envelopes again.
             payloads: due.iter().filter_map(|suspect| payload(suspect, forest)).collect(),
             walked: None,
@@ -175,7 +182,7 @@ impl LedgerSide {
         ready: &mut Ready,
         now: i64,
     ) -> Result<Outcome, LedgerError> {
-        let Ready { watchlist, asked_for, trust, silent, payloads, walked } = ready;
+        let Ready { watchlist, asked_for, trust, silent, proofs, payloads, walked } = ready;
         let Some(position) = claim_of(&suspect.why) else { return Ok(Outcome::Explained) };
         let mut scratch = Scratch::new();
         let Ok(claims) = read(scenery.format, &suspect.leaf, &mut scratch) else {
@@ -206,13 +213,15 @@ impl LedgerSide {
         if let Verdict::Counted(_) = self.unless_adopted(verdict, &facts).await? {
             return Ok(Outcome::Explained);
         }
-        let inclusion = match scenery.tree {
-            Some(tree) => self.inclusion_of(suspect, tree, silent).await,
+        // A log that is silent has used up none of them.
+        let asked = scenery.tree.filter(|_| *proofs > 0 || silent.contains(&suspect.log_origin));
+        let inclusion = match asked {
+            Some(tree) => self.inclusion_of(suspect, tree, silent, proofs).await,
             None => None,
         };
         let inclusion = match inclusion {
             Some(inclusion) => Some(inclusion),
-            None if scenery.tree.is_some()
+            None if asked.is_some()
                 && now < suspect.noted_at.saturating_add(PATIENCE.saturating_mul(self.timing.grace_ms())) =>
             {
                 return Ok(Outcome::Postponed(now.saturating_add(1_000)));
@@ -240,10 +249,12 @@ impl LedgerSide {
         suspect: &Suspect,
         tree: &FollowedTree,
         silent: &mut BTreeSet<String>,
+        proofs: &mut u32,
     ) -> Option<Vec<Hash>> {
         if silent.contains(&suspect.log_origin) {
             return None;
         }
+        *proofs = proofs.saturating_sub(1);
         let leaf = leaf_hash(&suspect.leaf);
         for fresh in [Fresh::No, Fresh::Yes] {
             let hashes = match tree.reader.inclusion(suspect.log_index, tree.head.size(), fresh).await {

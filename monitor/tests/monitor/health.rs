@@ -1,5 +1,7 @@
 //! Silence is never good news by itself.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use monitor::{LogSpec, Monitor};
@@ -118,4 +120,24 @@ async fn the_metrics_tell_where_each_log_stands() {
     }
     stop.send_replace(true);
     running.await.expect("no panic").expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trust_material_that_cannot_be_read_for_long_is_a_finding_that_ends() {
+    let log = log_with(20).await;
+    let mut rig = Rig::following(&log).await;
+    rig.config.timing.blind_after = Duration::from_millis(500);
+    let broken = Arc::new(AtomicBool::new(true));
+    let (is_broken, material) = (Arc::clone(&broken), rig.config.material.clone());
+    rig.config.refresh = Some(Arc::new(move || {
+        if is_broken.load(Ordering::Relaxed) { Err("no route to the mirror".to_owned()) } else { Ok(material.clone()) }
+    }));
+    let running = rig.start();
+    let found = rig.finds(FindingKind::Blind).await;
+    assert!(found.detail.contains("no route to the mirror"), "{}", found.detail);
+    rig.evidence_holds(&found).await;
+    broken.store(false, Ordering::Relaxed);
+    eventually("it is over", async || rig.of_kind(FindingKind::Blind).await[0].state == FindingState::Cleared).await;
+    running.stop().await.expect("a clean end");
+    rig.only(&[FindingKind::Blind]).await;
 }

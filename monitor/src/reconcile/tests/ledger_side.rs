@@ -104,6 +104,26 @@ async fn a_key_that_the_ledger_names_no_more_is_watched_and_told_of() {
 }
 
 #[tokio::test]
+async fn of_many_rogue_signatures_each_is_told_of_at_once_and_the_first_with_a_proof() {
+    let ground = Ground::new().await;
+    ground.signed(1, b"ours", NOW - 2_000).await;
+    let log = ground.log("log.example.com").await;
+    let key = By::Key(ground.key.spki());
+    log.extend((0..70_u8).map(|number| hashed_rekord_v2(&sha256(&[number]), &ground.key.sign(&[number]), &key)));
+    let forest = [ground.tree(&log).await];
+    read_all(&ground, &forest[0], &log, NOW).await;
+    assert_eq!(settle(&ground, &forest, NOW + GRACE).await, Settled { found: 70, ..Settled::default() });
+    let mut convincing = 0;
+    for finding in ground.store.findings(&FindingFilter { limit: 100, ..FindingFilter::default() }).await.unwrap() {
+        let proof = ground.store.evidence(finding.id).await.unwrap();
+        let verdict = evidence::verify(proof[0].evidence.as_deref().unwrap()).unwrap();
+        assert!(verdict.holds, "{:?}", verdict.says);
+        convincing += u32::from(verdict.attributable);
+    }
+    assert_eq!(convincing, 64);
+}
+
+#[tokio::test]
 async fn copies_of_one_rogue_signature_in_two_logs_are_one_finding() {
     let ground = Ground::new().await;
     ground.signed(1, b"ours", NOW - 2_000).await;
