@@ -28,6 +28,23 @@ pub fn row_hash(row: &LedgerRow) -> [u8; 32] {
     hash.finalize().into()
 }
 
+/// Over what a row's signature is from the moment on that it is recorded. `None`: the row has none.
+pub fn signature_hash(row: &LedgerRow) -> Option<[u8; 32]> {
+    let recorded = row.signature.as_ref()?;
+    let mut hash = Sha256::new();
+    let at = recorded.at.to_string();
+    for field in [&recorded.signature[..], &recorded.signed_digest, &recorded.payload, at.as_bytes()] {
+        hash.update((field.len() as u64).to_be_bytes());
+        hash.update(field);
+    }
+    Some(hash.finalize().into())
+}
+
+/// Whether a row's signature says that it is older than the last look that did not have it.
+pub(super) fn is_signed_back(row: &LedgerRow, missing_at: i64, tolerance_ms: i64) -> bool {
+    row.signature.as_ref().is_some_and(|recorded| recorded.at.saturating_add(tolerance_ms) < missing_at)
+}
+
 /// The rows as links behind the chain that ends with `after`. `looked_at`: when the whole ledger was last looked at;
 /// rows that say they are older than that, by more than the tolerance, are dated back. `seen_at` goes into each.
 pub fn appended(
@@ -40,6 +57,8 @@ pub fn appended(
     let mut end = after.unwrap_or_default();
     let link = |row: &LedgerRow| {
         let row_hash = row_hash(row);
+        let signature_hash = signature_hash(row);
+        let missing_at = looked_at.unwrap_or_default();
         end = Sha256::new().chain_update(end).chain_update(row_hash).finalize().into();
         IntentSeen {
             signature_id: row.id,
@@ -48,6 +67,9 @@ pub fn appended(
             intended_at: row.intended_at,
             seen_at,
             backdated: !super::was_there(row, None, looked_at, tolerance_ms),
+            signature_hash,
+            signature_seen_at: Some(if signature_hash.is_some() { missing_at } else { seen_at }),
+            signature_backdated: is_signed_back(row, missing_at, tolerance_ms),
         }
     };
     rows.iter().map(link).collect()

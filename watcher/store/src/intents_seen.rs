@@ -21,6 +21,26 @@ pub struct IntentSeen {
     pub seen_at: i64,
     /// It was there later than it says.
     pub backdated: bool,
+    /// The hash of its signature; `None`: it was never seen with one.
+    pub signature_hash: Option<[u8; 32]>,
+    /// The signature came after this: the last look that did not have it, in unix milliseconds; 0: nobody had looked
+    /// before. Where there is none: when that was looked at last. `None`: nobody has looked at the signature yet.
+    pub signature_seen_at: Option<i64>,
+    /// The signature was there later than it says.
+    pub signature_backdated: bool,
+}
+
+/// The signature of an intent, as it was first seen.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SignatureSeen {
+    /// The ledger's row.
+    pub signature_id: i64,
+    /// The hash of its signature; `None`: it has none.
+    pub hash: Option<[u8; 32]>,
+    /// See [`IntentSeen::signature_seen_at`].
+    pub seen_at: i64,
+    /// It was there later than it says.
+    pub backdated: bool,
 }
 
 /// Remembers intents.
@@ -41,6 +61,15 @@ pub trait IntentsSeen: Send + Sync {
     /// newest (ids become visible out of order) and from zero now and then (a back-dated row may take an old id).
     async fn unseen_ledger_rows(&self, after_id: i64, limit: u32) -> Result<Vec<LedgerRow>, StoreError>;
 
+    /// Records signatures of intents that were seen without one. What was recorded stays.
+    async fn record_signatures_seen(&self, seen: &[SignatureSeen]) -> Result<(), StoreError>;
+
+    /// Rows of the ledger after an id that were seen, and never with a signature; without their material.
+    async fn rows_seen_unsigned(&self, after_id: i64, limit: u32) -> Result<Vec<LedgerRow>, StoreError>;
+
+    /// Those of these rows that are signed now, without their material.
+    async fn signed_of(&self, ids: &[i64]) -> Result<Vec<LedgerRow>, StoreError>;
+
     /// Intents after an id that the ledger has no more.
     async fn vanished_intents(&self, after_id: i64, limit: u32) -> Result<Vec<IntentSeen>, StoreError>;
 }
@@ -52,6 +81,12 @@ from_row!(IntentSeen, |row| Ok(Self {
     intended_at: row.try_get("intended_at")?,
     seen_at: row.try_get("seen_at")?,
     backdated: row.try_get::<i64, _>("backdated")? != 0,
+    signature_hash: row
+        .try_get::<Option<Vec<u8>>, _>("signature_hash")?
+        .map(|value| hash("signature_hash", &value))
+        .transpose()?,
+    signature_seen_at: row.try_get("signature_seen_at")?,
+    signature_backdated: row.try_get::<i64, _>("signature_backdated")? != 0,
 }));
 
 /// Every column of an intent; the caller adds the rest.
@@ -61,7 +96,8 @@ macro_rules! select_intent {
             "-- intents_seen::",
             $function,
             "
-SELECT i.signature_id, i.row_hash, i.chain_hash, i.intended_at, i.seen_at, i.backdated FROM intents_seen i ",
+SELECT i.signature_id, i.row_hash, i.chain_hash, i.intended_at, i.seen_at, i.backdated,
+    i.signature_hash, i.signature_seen_at, i.signature_backdated FROM intents_seen i ",
             $rest
         )
     };
@@ -74,8 +110,24 @@ SELECT position, chain_hash FROM intents_seen ORDER BY position DESC LIMIT 1";
 
 /// A place that somebody took meanwhile, or a row that is there, is not inserted.
 pub(crate) const INSERT: &str = "-- intents_seen::record_intents_seen
-INSERT INTO intents_seen (signature_id, position, row_hash, chain_hash, intended_at, seen_at, backdated)
-VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+INSERT INTO intents_seen (signature_id, position, row_hash, chain_hash, intended_at, seen_at, backdated,
+    signature_hash, signature_seen_at, signature_backdated)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
+
+pub(crate) const SIGN: &str = "-- intents_seen::record_signatures_seen
+UPDATE intents_seen SET signature_hash = $2, signature_seen_at = $3, signature_backdated = $4
+WHERE signature_id = $1 AND signature_hash IS NULL";
+
+pub(crate) const SEEN_UNSIGNED: &str = crate::ledger_view::sql::select_bare_row!(
+    "rows_seen_unsigned",
+    "s.id > $1 AND EXISTS (SELECT 1 FROM intents_seen i WHERE i.signature_id = s.id AND i.signature_hash IS NULL)
+ORDER BY s.id LIMIT $2"
+);
+
+pub(crate) const SIGNED_OF: &str = crate::ledger_view::sql::select_bare_row!(
+    "signed_of",
+    concat!("s.id IN ", crate::ledger_view::sql::members!(), " AND s.signature IS NOT NULL ORDER BY s.id")
+);
 
 pub(crate) const SEEN: &str =
     select_intent!("intents_seen", concat!("WHERE i.signature_id IN ", crate::ledger_view::sql::members!()));
@@ -118,6 +170,9 @@ macro_rules! stamp_intents_seen {
                         .bind(intent.intended_at)
                         .bind(intent.seen_at)
                         .bind(i64::from(intent.backdated))
+                        .bind(intent.signature_hash.as_ref().map(<[u8; 32]>::as_slice))
+                        .bind(intent.signature_seen_at)
+                        .bind(i64::from(intent.signature_backdated))
                         .execute(&mut *tx)
                         .await?
                         .rows_affected();
@@ -155,6 +210,44 @@ macro_rules! stamp_intents_seen {
             ) -> Result<Vec<crate::LedgerRow>, crate::StoreError> {
                 let query = sqlx::query_as(crate::intents_seen::UNSEEN).bind(after_id).bind(i64::from(limit));
                 Ok(query.fetch_all(self.reader()).await?)
+            }
+
+            async fn record_signatures_seen(&self, seen: &[crate::SignatureSeen]) -> Result<(), crate::StoreError> {
+                let mut tx = self.begin().await?;
+                for signature in seen {
+                    sqlx::query(crate::intents_seen::SIGN)
+                        .bind(signature.signature_id)
+                        .bind(signature.hash.as_ref().map(<[u8; 32]>::as_slice))
+                        .bind(signature.seen_at)
+                        .bind(i64::from(signature.backdated))
+                        .execute(&mut *tx)
+                        .await?;
+                }
+                tx.commit().await?;
+                Ok(())
+            }
+
+            async fn rows_seen_unsigned(
+                &self,
+                after_id: i64,
+                limit: u32,
+            ) -> Result<Vec<crate::LedgerRow>, crate::StoreError> {
+                let query = sqlx::query_as(crate::intents_seen::SEEN_UNSIGNED).bind(after_id).bind(i64::from(limit));
+                Ok(query.fetch_all(self.reader()).await?)
+            }
+
+            async fn signed_of(&self, ids: &[i64]) -> Result<Vec<crate::LedgerRow>, crate::StoreError> {
+                use crate::ledger_view::sql::MEMBERS;
+                let mut rows = Vec::new();
+                for chunk in ids.chunks(MEMBERS) {
+                    let Some(last) = chunk.last() else { continue };
+                    let mut query = sqlx::query_as(crate::intents_seen::SIGNED_OF);
+                    for place in 0..MEMBERS {
+                        query = query.bind(*chunk.get(place).unwrap_or(last));
+                    }
+                    rows.extend(query.fetch_all(self.reader()).await?);
+                }
+                Ok(rows)
             }
 
             async fn vanished_intents(
