@@ -7,6 +7,7 @@ mod look;
 mod signatures;
 #[cfg(test)]
 mod tests;
+mod unbroken;
 
 pub use chain::{appended, row_hash, signature_hash};
 pub use look::{Looked, Looks};

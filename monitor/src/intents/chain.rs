@@ -45,6 +45,11 @@ pub(super) fn is_signed_back(row: &LedgerRow, missing_at: i64, tolerance_ms: i64
     row.signature.as_ref().is_some_and(|recorded| recorded.at.saturating_add(tolerance_ms) < missing_at)
 }
 
+/// The chain's hash with one more row.
+pub(super) fn link(before: [u8; 32], row_hash: [u8; 32]) -> [u8; 32] {
+    Sha256::new().chain_update(before).chain_update(row_hash).finalize().into()
+}
+
 /// The rows as links behind the chain that ends with `after`. `looked_at`: when the whole ledger was last looked at;
 /// rows that say they are older than that, by more than the tolerance, are dated back. `seen_at` goes into each.
 pub fn appended(
@@ -55,11 +60,11 @@ pub fn appended(
     seen_at: i64,
 ) -> Vec<IntentSeen> {
     let mut end = after.unwrap_or_default();
-    let link = |row: &LedgerRow| {
+    let linked = |row: &LedgerRow| {
         let row_hash = row_hash(row);
         let signature_hash = signature_hash(row);
         let missing_at = looked_at.unwrap_or_default();
-        end = Sha256::new().chain_update(end).chain_update(row_hash).finalize().into();
+        end = link(end, row_hash);
         IntentSeen {
             signature_id: row.id,
             row_hash,
@@ -72,5 +77,5 @@ pub fn appended(
             signature_backdated: is_signed_back(row, missing_at, tolerance_ms),
         }
     };
-    rows.iter().map(link).collect()
+    rows.iter().map(linked).collect()
 }

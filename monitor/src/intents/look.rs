@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use store::{IntentSeen, LedgerRow, NewFinding};
 
+use super::unbroken::Walk;
 use super::{appended, row_hash, signature_hash, time};
 use crate::finding::state_lost;
 use crate::reconcile::side::locked;
@@ -27,6 +28,8 @@ pub struct Looks {
     pub(super) unsigned: BTreeMap<i64, i64>,
     /// All of them are known.
     pub(super) unsigned_known: bool,
+    /// How far the chain was verified.
+    pub(super) chain: Walk,
     /// Up to where the old ones were looked at.
     turn: i64,
 }
@@ -72,7 +75,8 @@ impl LedgerSide {
     /// before leaves are judged: what is new since the last look cannot be older than it.
     pub async fn look_at_intents(&self, now: i64) -> Result<Looked, LedgerError> {
         let mut looked = Looked::default();
-        let mut findings = self.keys.findings(now).await?;
+        let mut findings = self.unbroken(now).await?;
+        findings.extend(self.keys.findings(now).await?);
         findings.extend(self.new_signatures(now, &mut looked).await?);
         findings.extend(self.new_rows(now, &mut looked).await?);
         findings.extend(self.vanished_rows(now, &mut looked).await?);

@@ -43,6 +43,17 @@ pub struct SignatureSeen {
     pub backdated: bool,
 }
 
+/// A link of the chain.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ChainLink {
+    /// Its place, from 1 on.
+    pub position: i64,
+    /// The hash of what is never changed in the row.
+    pub row_hash: [u8; 32],
+    /// The hash of the chain up to here.
+    pub chain_hash: [u8; 32],
+}
+
 /// Remembers intents.
 #[async_trait]
 pub trait IntentsSeen: Send + Sync {
@@ -53,6 +64,9 @@ pub trait IntentsSeen: Send + Sync {
 
     /// The end of the chain.
     async fn last_intent_seen(&self) -> Result<Option<IntentSeen>, StoreError>;
+
+    /// The links after a place, in their order.
+    async fn chain_links(&self, after: i64, limit: u32) -> Result<Vec<ChainLink>, StoreError>;
 
     /// Those of these rows that were seen.
     async fn intents_seen(&self, ids: &[i64]) -> Result<Vec<IntentSeen>, StoreError>;
@@ -89,6 +103,12 @@ from_row!(IntentSeen, |row| Ok(Self {
     signature_backdated: row.try_get::<i64, _>("signature_backdated")? != 0,
 }));
 
+from_row!(ChainLink, |row| Ok(Self {
+    position: row.try_get("position")?,
+    row_hash: hash("row_hash", &row.try_get::<Vec<u8>, _>("row_hash")?)?,
+    chain_hash: hash("chain_hash", &row.try_get::<Vec<u8>, _>("chain_hash")?)?,
+}));
+
 /// Every column of an intent; the caller adds the rest.
 macro_rules! select_intent {
     ($function:literal, $rest:expr) => {
@@ -107,6 +127,9 @@ pub(crate) const LAST: &str = select_intent!("last_intent_seen", "ORDER BY i.pos
 
 pub(crate) const END: &str = "-- intents_seen::record_intents_seen
 SELECT position, chain_hash FROM intents_seen ORDER BY position DESC LIMIT 1";
+
+pub(crate) const LINKS: &str = "-- intents_seen::chain_links
+SELECT position, row_hash, chain_hash FROM intents_seen WHERE position > $1 ORDER BY position LIMIT $2";
 
 /// A place that somebody took meanwhile, or a row that is there, is not inserted.
 pub(crate) const INSERT: &str = "-- intents_seen::record_intents_seen
@@ -187,6 +210,11 @@ macro_rules! stamp_intents_seen {
 
             async fn last_intent_seen(&self) -> Result<Option<crate::IntentSeen>, crate::StoreError> {
                 Ok(sqlx::query_as(crate::intents_seen::LAST).fetch_optional(self.reader()).await?)
+            }
+
+            async fn chain_links(&self, after: i64, limit: u32) -> Result<Vec<crate::ChainLink>, crate::StoreError> {
+                let query = sqlx::query_as(crate::intents_seen::LINKS).bind(after).bind(i64::from(limit));
+                Ok(query.fetch_all(self.reader()).await?)
             }
 
             async fn intents_seen(&self, ids: &[i64]) -> Result<Vec<crate::IntentSeen>, crate::StoreError> {

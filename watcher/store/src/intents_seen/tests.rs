@@ -33,6 +33,11 @@ on_both_engines! {
         known.sort_by_key(|intent| intent.signature_id);
         assert_eq!(known, [seen(2), seen(3), seen(5)]);
         assert!(store.intents_seen(&[]).await.unwrap().is_empty());
+        let links = store.chain_links(1, 10).await.unwrap();
+        let shown: Vec<_> = links.iter().map(|link| (link.position, link.row_hash, link.chain_hash)).collect();
+        let link = |position, id| (position, seen(id).row_hash, seen(id).chain_hash);
+        assert_eq!(shown, [link(2, 2), link(3, 3)]);
+        assert_eq!(store.chain_links(0, 1).await.unwrap().len(), 1);
         assert!(store.record_intents_seen(Some(seen(3).chain_hash), &[]).await.unwrap());
     }
 
