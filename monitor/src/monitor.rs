@@ -128,6 +128,7 @@ impl MonitorError {
             | Self::Metrics(_)
             | Self::StateLost { .. }
             | Self::Untrusted { .. }
+            | Self::NotAdopted { .. }
             | Self::UnknownLog { .. } => true,
         }
     }

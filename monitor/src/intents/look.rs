@@ -1,22 +1,25 @@
 //! Looks at the ledger: new rows are chained, rows that are gone or changed are found.
 
+use std::collections::BTreeMap;
+
 use store::{IntentSeen, LedgerPage, LedgerRow, NewFinding};
 
-use super::{appended, row_hash, time};
+use super::unbroken::Walk;
+use super::{appended, row_hash, signature_hash, time};
 use crate::finding::state_lost;
 use crate::reconcile::side::locked;
 use crate::reconcile::{LedgerError, LedgerSide};
 
 /// Rows that are read at once.
-const PAGE: u32 = 1_000;
+pub(super) const PAGE: u32 = 1_000;
 /// How far before its newest row new rows of the ledger are looked for: ids become visible out of order.
-const OVERLAP: i64 = 5_000;
+pub(super) const OVERLAP: i64 = 5_000;
 /// Rows that cannot be read and are told of by one look, and how many a process remembers to have told of.
 const UNREADABLE_AT_ONCE: usize = 100;
 const UNREADABLE_REMEMBERED: usize = 10_000;
 
 /// What a process keeps in mind between two looks.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Looks {
     /// When the last look at the ledger's end was complete, in unix milliseconds.
     looked_at: Option<i64>,
@@ -24,6 +27,30 @@ pub struct Looks {
     walked_to: i64,
     /// The whole ledger was looked through for new rows since this process began.
     from_zero: bool,
+    /// Rows without a signature, each with when it was last looked at and had none, in unix milliseconds.
+    pub(super) unsigned: BTreeMap<i64, i64>,
+    /// All of them are known.
+    pub(super) unsigned_known: bool,
+    /// How far the chain was verified.
+    pub(super) chain: Walk,
+    /// Up to where the old ones were looked at.
+    turn: i64,
+}
+
+impl Looks {
+    /// When a row was last looked at and had no signature.
+    pub(crate) fn unsigned_at(&self, id: i64) -> Option<i64> {
+        self.unsigned.get(&id).copied()
+    }
+
+    /// The unsigned rows up to an id whose turn it is.
+    pub(super) fn next_unsigned(&mut self, to: i64, at_once: usize) -> Vec<i64> {
+        let behind = self.unsigned.range(self.turn.saturating_add(1)..).map(|(id, _)| *id);
+        let before = self.unsigned.range(..=self.turn).map(|(id, _)| *id);
+        let ids: Vec<i64> = behind.chain(before).filter(|id| *id <= to).take(at_once).collect();
+        self.turn = ids.last().copied().unwrap_or_default();
+        ids
+    }
 }
 
 /// What a look came to.
@@ -53,7 +80,9 @@ impl LedgerSide {
     /// before leaves are judged: what is new since the last look cannot be older than it.
     pub async fn look_at_intents(&self, now: i64) -> Result<Looked, LedgerError> {
         let mut looked = Looked::default();
-        let mut findings = self.keys.findings(now).await?;
+        let mut findings = self.unbroken(now).await?;
+        findings.extend(self.keys.findings(now).await?);
+        findings.extend(self.new_signatures(now, &mut looked).await?);
         findings.extend(self.new_rows(now, &mut looked).await?);
         findings.extend(self.vanished_rows(now, &mut looked).await?);
         findings.extend(self.walk_on(now, &mut looked).await?);
@@ -123,7 +152,10 @@ impl LedgerSide {
             let end = self.store.last_intent_seen().await?.map(|last| last.chain_hash);
             let links = appended(end, &rows, looked_at, self.timing.tolerance_ms(), seen_at);
             if self.store.record_intents_seen(end, &links).await? {
-                let backdated = rows.into_iter().zip(links).filter(|(_, link)| link.backdated);
+                let unsigned = links.iter().filter(|link| link.signature_hash.is_none());
+                let unsigned = unsigned.map(|link| (link.signature_id, link.signature_seen_at.unwrap_or_default()));
+                locked(&self.looks).unsigned.extend(unsigned);
+                let backdated = rows.into_iter().zip(links).filter(|(_, it)| it.backdated || it.signature_backdated);
                 return Ok(backdated.map(|(row, _)| row).collect());
             }
             let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
@@ -180,7 +212,12 @@ impl LedgerSide {
         let mut unseen = Vec::new();
         for row in rows {
             match seen.iter().find(|seen| seen.signature_id == row.id) {
-                Some(seen) if seen.accepted || seen.row_hash == row_hash(&row) => {}
+                Some(seen) if seen.accepted => {}
+                Some(seen) if seen.row_hash == row_hash(&row) && seen.signature_hash.is_none() => {
+                    let missing_at = seen.signature_seen_at.unwrap_or_default();
+                    locked(&self.looks).unsigned.entry(row.id).or_insert(missing_at);
+                }
+                Some(seen) if seen.row_hash == row_hash(&row) && seen.signature_hash == signature_hash(&row) => {}
                 Some(seen) => {
                     looked.changed = looked.changed.saturating_add(1);
                     findings.push(changed_row(&row, seen, now));
@@ -244,12 +281,13 @@ impl Window {
 /// All of them are one finding: a wrong clock at the signer dates every row back.
 fn backdated_row(row: &LedgerRow, looked_at: Option<i64>, now: i64) -> NewFinding {
     let words = format!(
-        "Row {} of the ledger ({}, identity {:?}) says that it was intended at {} and was not there when we looked at {}: \
+        "Row {} of the ledger ({}, identity {:?}) says that it was intended at {} and signed at {}, and was not there when we looked at {}: \
          it was written afterwards, or the signer's clock is wrong. It explains no signature.",
         row.id,
         row.image,
         row.identity_name,
         time(row.intended_at),
+        row.signature.as_ref().map_or_else(|| "no time".to_owned(), |recorded| time(recorded.at)),
         time(looked_at.unwrap_or_default()),
     );
     NewFinding { occurrence: row.id.to_string(), ..state_lost(None, "ledger/backdated", &words, now) }

@@ -18,6 +18,9 @@ fn seen(row: &store::LedgerRow, seen_at: i64, backdated: bool) -> IntentSeen {
         seen_at,
         backdated,
         accepted: false,
+        signature_hash: signature_hash(row),
+        signature_seen_at: Some(0),
+        signature_backdated: false,
     }
 }
 
@@ -174,6 +177,70 @@ async fn a_row_that_changed_is_found_by_the_walk() {
     assert_eq!(looked.changed, 1);
     let [finding] = &findings(&ground).await[..] else { panic!() };
     assert!(finding.detail.contains("another one than"), "{}", finding.detail);
+}
+
+#[tokio::test]
+async fn a_signature_that_is_put_into_an_old_row_is_told_of() {
+    for restarted in [false, true] {
+        let mut ground = Ground::new().await;
+        let parked = ground.intended(1, NOW - 3_600_000).await;
+        ground.signed(2, b"y", NOW + 3_000_000).await;
+        ground.side.look_at_intents(NOW).await.unwrap();
+        assert_eq!(ground.side.look_at_intents(NOW + 3_600_000).await.unwrap(), Looked::default());
+        ground.signed(3, b"z", NOW + 3_600_000).await;
+        ground.side.look_at_intents(NOW + 3_600_001).await.unwrap();
+        if restarted {
+            ground.restart();
+        }
+        ground.sign_row(parked, b"p", b"rogue", &ground.key.sign(b"rogue"), NOW - 3_599_000).await;
+        let looked = ground.side.look_at_intents(NOW + 3_610_000).await.unwrap();
+        assert_eq!((looked.new, looked.backdated), (0, 1), "{restarted}");
+        assert_eq!(ground.side.look_at_intents(NOW + 3_620_000).await.unwrap(), Looked::default());
+        let [finding] = &findings(&ground).await[..] else { panic!() };
+        assert!(finding.detail.contains("put into an old row"), "{}", finding.detail);
+        let evidence = ground.store.evidence(finding.id).await.unwrap();
+        assert_eq!(evidence[0].occurrence, format!("signature {parked}"));
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_is_signed_in_time_is_not_dated_back() {
+    let mut ground = Ground::new().await;
+    let row = ground.intended(1, NOW).await;
+    ground.side.look_at_intents(NOW + 1).await.unwrap();
+    ground.restart();
+    ground.sign_row(row, b"p", b"m", &ground.key.sign(b"m"), NOW + 900_000).await;
+    assert_eq!(ground.side.look_at_intents(NOW + 900_001).await.unwrap(), Looked::default());
+    let seen = ground.store.intents_seen(&[row]).await.unwrap().remove(0);
+    assert!(seen.signature_hash.is_some() && !seen.signature_backdated, "{seen:?}");
+    assert_eq!(seen.signature_seen_at, Some(NOW + 1));
+}
+
+#[tokio::test]
+async fn signatures_that_a_version_before_did_not_look_at_are_taken_as_they_are() {
+    let ground = Ground::new().await;
+    ground.signed(1, b"x", NOW - 9_000_000).await;
+    ground.intended(2, NOW - 9_000_000).await;
+    let rows = ground.store.ledger_rows_after(0, 10).await.unwrap();
+    let old = |link: IntentSeen| IntentSeen { signature_hash: None, signature_seen_at: None, ..link };
+    let links: Vec<_> = appended(None, &rows, None, TOLERANCE, NOW).into_iter().map(old).collect();
+    assert!(ground.store.record_intents_seen(None, &links).await.unwrap());
+    assert_eq!(ground.side.look_at_intents(NOW + 1).await.unwrap(), Looked::default());
+    let mut seen = ground.store.intents_seen(&[rows[0].id, rows[1].id]).await.unwrap();
+    seen.sort_by_key(|seen| seen.signature_id);
+    assert_eq!((seen[0].signature_hash, seen[0].signature_seen_at), (signature_hash(&rows[0]), Some(0)));
+    assert_eq!((seen[1].signature_hash, seen[1].signature_seen_at), (None, Some(NOW + 1)));
+}
+
+#[test]
+fn unsigned_rows_have_their_turn() {
+    let mut looks = Looks::default();
+    looks.unsigned = (1..=9).map(|id| (id, 0)).collect();
+    assert_eq!(looks.next_unsigned(7, 3), [1, 2, 3]);
+    assert_eq!(looks.next_unsigned(7, 3), [4, 5, 6]);
+    assert_eq!(looks.next_unsigned(7, 3), [7, 1, 2]);
+    assert_eq!(looks.next_unsigned(7, 99), [3, 4, 5, 6, 7, 1, 2]);
+    assert!(looks.next_unsigned(0, 3).is_empty());
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use store::{IntentSeen, LedgerRow};
 
-use super::{Facts, LedgerError, LedgerSide, Row};
+use super::{Facts, LedgerError, LedgerSide, LedgerTiming, Row};
 use crate::intents;
 use crate::reconcile::side::locked;
 
@@ -14,15 +14,17 @@ const PAGE: u32 = 5_000;
 const WALK_EVERY_MS: i64 = 10 * 60 * 1_000;
 
 /// Rows of the ledger by what leaves show of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Looked {
     rows: BTreeMap<i64, LedgerRow>,
     by_signature: HashMap<Vec<u8>, Vec<i64>>,
     by_digest: HashMap<Vec<u8>, Vec<i64>>,
     by_payload: HashMap<[u8; 32], Vec<i64>>,
     seen: HashMap<i64, IntentSeen>,
+    /// When rows were last looked at and had no signature.
+    unsigned: HashMap<i64, i64>,
     looked_at: Option<i64>,
-    tolerance: i64,
+    timing: LedgerTiming,
 }
 
 impl Looked {
@@ -45,11 +47,23 @@ impl Looked {
         ids.iter()
             .filter_map(row)
             .map(|row| {
-                let there = intents::was_there(row, self.seen.get(&row.id), self.looked_at, self.tolerance);
-                let before = intents::is_before(row, leaf_seen_at, self.tolerance);
-                Row { row, written_afterwards: !(there && before) }
+                let tolerance = self.timing.tolerance_ms();
+                let seen = self.seen.get(&row.id);
+                let there = intents::was_there(row, seen, self.looked_at, tolerance);
+                let before = intents::is_before(row, leaf_seen_at, tolerance);
+                let signed = intents::was_signed(row, seen, self.missing_at(row.id), leaf_seen_at, self.timing);
+                Row { row, written_afterwards: !(there && before && signed) }
             })
             .collect()
+    }
+
+    /// When a signature that was not seen yet was looked for last; 0: never.
+    fn missing_at(&self, id: i64) -> i64 {
+        let at = match self.seen.get(&id) {
+            Some(seen) => self.unsigned.get(&id).copied().max(seen.signature_seen_at),
+            None => self.looked_at,
+        };
+        at.unwrap_or_default()
     }
 
     fn take(&mut self, rows: Vec<LedgerRow>) {
@@ -76,8 +90,16 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
 impl LedgerSide {
     /// Asks the ledger for everything that may explain these claims.
     pub(super) async fn look_up(&self, claims: &[&Facts<'_>]) -> Result<Looked, LedgerError> {
-        let mut looked =
-            Looked { looked_at: self.looked_at().await?, tolerance: self.timing.tolerance_ms(), ..Looked::default() };
+        let mut looked = Looked {
+            rows: BTreeMap::new(),
+            by_signature: HashMap::new(),
+            by_digest: HashMap::new(),
+            by_payload: HashMap::new(),
+            seen: HashMap::new(),
+            unsigned: HashMap::new(),
+            looked_at: self.looked_at().await?,
+            timing: self.timing,
+        };
         let mut signatures = BTreeSet::new();
         let mut digests = BTreeSet::new();
         for facts in claims {
@@ -136,6 +158,11 @@ impl LedgerSide {
     /// When the monitor first saw the rows.
     async fn recall(&self, looked: &mut Looked) -> Result<(), LedgerError> {
         let ids: Vec<i64> = looked.rows.keys().copied().collect();
+        {
+            // Before it is asked what was seen: what is seen meanwhile is taken from there.
+            let looks = locked(&self.looks);
+            looked.unsigned = ids.iter().filter_map(|id| Some((*id, looks.unsigned_at(*id)?))).collect();
+        }
         let seen = self.store.intents_seen(&ids).await?;
         looked.seen = seen.into_iter().map(|intent| (intent.signature_id, intent)).collect();
         Ok(())

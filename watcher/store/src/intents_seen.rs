@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 
 use crate::column::{from_row, hash};
-use crate::{LedgerPage, StoreError};
+use crate::{LedgerPage, LedgerRow, StoreError};
 
 /// An intent as it was first seen.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -23,6 +23,37 @@ pub struct IntentSeen {
     pub backdated: bool,
     /// That it is gone or is another one was accepted by an act of adoption.
     pub accepted: bool,
+    /// The hash of its signature; `None`: it was never seen with one.
+    pub signature_hash: Option<[u8; 32]>,
+    /// The signature came after this: the last look that did not have it, in unix milliseconds; 0: nobody had looked
+    /// before. Where there is none: when that was looked at last. `None`: nobody has looked at the signature yet.
+    pub signature_seen_at: Option<i64>,
+    /// The signature was there later than it says.
+    pub signature_backdated: bool,
+}
+
+/// The signature of an intent, as it was first seen.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SignatureSeen {
+    /// The ledger's row.
+    pub signature_id: i64,
+    /// The hash of its signature; `None`: it has none.
+    pub hash: Option<[u8; 32]>,
+    /// See [`IntentSeen::signature_seen_at`].
+    pub seen_at: i64,
+    /// It was there later than it says.
+    pub backdated: bool,
+}
+
+/// A link of the chain.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ChainLink {
+    /// Its place, from 1 on.
+    pub position: i64,
+    /// The hash of what is never changed in the row.
+    pub row_hash: [u8; 32],
+    /// The hash of the chain up to here.
+    pub chain_hash: [u8; 32],
 }
 
 /// Remembers intents.
@@ -36,12 +67,24 @@ pub trait IntentsSeen: Send + Sync {
     /// The end of the chain.
     async fn last_intent_seen(&self) -> Result<Option<IntentSeen>, StoreError>;
 
+    /// The links after a place, in their order.
+    async fn chain_links(&self, after: i64, limit: u32) -> Result<Vec<ChainLink>, StoreError>;
+
     /// Those of these rows that were seen.
     async fn intents_seen(&self, ids: &[i64]) -> Result<Vec<IntentSeen>, StoreError>;
 
     /// Rows of the ledger after an id that were not seen yet, without their material. Ask from some thousand before the
     /// newest (ids become visible out of order) and from zero now and then (a back-dated row may take an old id).
     async fn unseen_ledger_rows(&self, after_id: i64, limit: u32) -> Result<LedgerPage, StoreError>;
+
+    /// Records signatures of intents that were seen without one. What was recorded stays.
+    async fn record_signatures_seen(&self, seen: &[SignatureSeen]) -> Result<(), StoreError>;
+
+    /// Rows of the ledger after an id that were seen, and never with a signature; without their material.
+    async fn rows_seen_unsigned(&self, after_id: i64, limit: u32) -> Result<LedgerPage, StoreError>;
+
+    /// Those of these rows that are signed now and can be read, without their material.
+    async fn signed_of(&self, ids: &[i64]) -> Result<Vec<LedgerRow>, StoreError>;
 
     /// Intents after an id that the ledger has no more, and of which nobody has accepted that.
     async fn vanished_intents(&self, after_id: i64, limit: u32) -> Result<Vec<IntentSeen>, StoreError>;
@@ -55,6 +98,18 @@ from_row!(IntentSeen, |row| Ok(Self {
     seen_at: row.try_get("seen_at")?,
     backdated: row.try_get::<i64, _>("backdated")? != 0,
     accepted: row.try_get::<Option<i64>, _>("accepted_at")?.is_some(),
+    signature_hash: row
+        .try_get::<Option<Vec<u8>>, _>("signature_hash")?
+        .map(|value| hash("signature_hash", &value))
+        .transpose()?,
+    signature_seen_at: row.try_get("signature_seen_at")?,
+    signature_backdated: row.try_get::<i64, _>("signature_backdated")? != 0,
+}));
+
+from_row!(ChainLink, |row| Ok(Self {
+    position: row.try_get("position")?,
+    row_hash: hash("row_hash", &row.try_get::<Vec<u8>, _>("row_hash")?)?,
+    chain_hash: hash("chain_hash", &row.try_get::<Vec<u8>, _>("chain_hash")?)?,
 }));
 
 /// Every column of an intent; the caller adds the rest.
@@ -64,8 +119,8 @@ macro_rules! select_intent {
             "-- intents_seen::",
             $function,
             "
-SELECT i.signature_id, i.row_hash, i.chain_hash, i.intended_at, i.seen_at, i.backdated, i.accepted_at
-FROM intents_seen i ",
+SELECT i.signature_id, i.row_hash, i.chain_hash, i.intended_at, i.seen_at, i.backdated, i.accepted_at,
+    i.signature_hash, i.signature_seen_at, i.signature_backdated FROM intents_seen i ",
             $rest
         )
     };
@@ -76,10 +131,29 @@ pub(crate) const LAST: &str = select_intent!("last_intent_seen", "ORDER BY i.pos
 pub(crate) const END: &str = "-- intents_seen::record_intents_seen
 SELECT position, chain_hash FROM intents_seen ORDER BY position DESC LIMIT 1";
 
+pub(crate) const LINKS: &str = "-- intents_seen::chain_links
+SELECT position, row_hash, chain_hash FROM intents_seen WHERE position > $1 ORDER BY position LIMIT $2";
+
 /// A place that somebody took meanwhile, or a row that is there, is not inserted.
 pub(crate) const INSERT: &str = "-- intents_seen::record_intents_seen
-INSERT INTO intents_seen (signature_id, position, row_hash, chain_hash, intended_at, seen_at, backdated)
-VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+INSERT INTO intents_seen (signature_id, position, row_hash, chain_hash, intended_at, seen_at, backdated,
+    signature_hash, signature_seen_at, signature_backdated)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
+
+pub(crate) const SIGN: &str = "-- intents_seen::record_signatures_seen
+UPDATE intents_seen SET signature_hash = $2, signature_seen_at = $3, signature_backdated = $4
+WHERE signature_id = $1 AND signature_hash IS NULL";
+
+pub(crate) const SEEN_UNSIGNED: &str = crate::ledger_view::sql::select_bare_row!(
+    "rows_seen_unsigned",
+    "s.id > $1 AND EXISTS (SELECT 1 FROM intents_seen i WHERE i.signature_id = s.id AND i.signature_hash IS NULL)
+ORDER BY s.id LIMIT $2"
+);
+
+pub(crate) const SIGNED_OF: &str = crate::ledger_view::sql::select_bare_row!(
+    "signed_of",
+    concat!("s.id IN ", crate::ledger_view::sql::members!(), " AND s.signature IS NOT NULL ORDER BY s.id")
+);
 
 pub(crate) const SEEN: &str =
     select_intent!("intents_seen", concat!("WHERE i.signature_id IN ", crate::ledger_view::sql::members!()));
@@ -122,6 +196,9 @@ macro_rules! stamp_intents_seen {
                         .bind(intent.intended_at)
                         .bind(intent.seen_at)
                         .bind(i64::from(intent.backdated))
+                        .bind(intent.signature_hash.as_ref().map(<[u8; 32]>::as_slice))
+                        .bind(intent.signature_seen_at)
+                        .bind(i64::from(intent.signature_backdated))
                         .execute(&mut *tx)
                         .await?
                         .rows_affected();
@@ -136,6 +213,11 @@ macro_rules! stamp_intents_seen {
 
             async fn last_intent_seen(&self) -> Result<Option<crate::IntentSeen>, crate::StoreError> {
                 Ok(sqlx::query_as(crate::intents_seen::LAST).fetch_optional(self.reader()).await?)
+            }
+
+            async fn chain_links(&self, after: i64, limit: u32) -> Result<Vec<crate::ChainLink>, crate::StoreError> {
+                let query = sqlx::query_as(crate::intents_seen::LINKS).bind(after).bind(i64::from(limit));
+                Ok(query.fetch_all(self.reader()).await?)
             }
 
             async fn intents_seen(&self, ids: &[i64]) -> Result<Vec<crate::IntentSeen>, crate::StoreError> {
@@ -159,6 +241,44 @@ macro_rules! stamp_intents_seen {
             ) -> Result<crate::LedgerPage, crate::StoreError> {
                 let query = sqlx::query(crate::intents_seen::UNSEEN).bind(after_id).bind(i64::from(limit));
                 Ok(crate::ledger_view::row::page(&query.fetch_all(self.reader()).await?))
+            }
+
+            async fn record_signatures_seen(&self, seen: &[crate::SignatureSeen]) -> Result<(), crate::StoreError> {
+                let mut tx = self.begin().await?;
+                for signature in seen {
+                    sqlx::query(crate::intents_seen::SIGN)
+                        .bind(signature.signature_id)
+                        .bind(signature.hash.as_ref().map(<[u8; 32]>::as_slice))
+                        .bind(signature.seen_at)
+                        .bind(i64::from(signature.backdated))
+                        .execute(&mut *tx)
+                        .await?;
+                }
+                tx.commit().await?;
+                Ok(())
+            }
+
+            async fn rows_seen_unsigned(
+                &self,
+                after_id: i64,
+                limit: u32,
+            ) -> Result<crate::LedgerPage, crate::StoreError> {
+                let query = sqlx::query(crate::intents_seen::SEEN_UNSIGNED).bind(after_id).bind(i64::from(limit));
+                Ok(crate::ledger_view::row::page(&query.fetch_all(self.reader()).await?))
+            }
+
+            async fn signed_of(&self, ids: &[i64]) -> Result<Vec<crate::LedgerRow>, crate::StoreError> {
+                use crate::ledger_view::sql::MEMBERS;
+                let mut rows = Vec::new();
+                for chunk in ids.chunks(MEMBERS) {
+                    let Some(last) = chunk.last() else { continue };
+                    let mut query = sqlx::query(crate::intents_seen::SIGNED_OF);
+                    for place in 0..MEMBERS {
+                        query = query.bind(*chunk.get(place).unwrap_or(last));
+                    }
+                    rows.extend(crate::ledger_view::row::page(&query.fetch_all(self.reader()).await?).rows);
+                }
+                Ok(rows)
             }
 
             async fn vanished_intents(

@@ -62,7 +62,7 @@ pub use findings::{
 pub use followed_logs::{
     Advance, FollowedLog, FollowedLogs, Head, LogLease, LogTrust, NewTrust, NoteRow, NoteSeen, VerifiedPosition,
 };
-pub use intents_seen::{IntentSeen, IntentsSeen};
+pub use intents_seen::{ChainLink, IntentSeen, IntentsSeen, SignatureSeen};
 pub use jobs::{FinishedJob, JobClass, JobOutcome, JobRow, JobState, Jobs, LeasedJob, NewJob, UnknownWord};
 pub use ledger::{Intent, Ledger, LedgerRow, Material, RecordedEntry, RecordedSignature, Stage};
 pub use ledger_keys_seen::{IdentityKey, LedgerKeySeen, LedgerKeysSeen};

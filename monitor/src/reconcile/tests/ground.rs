@@ -65,29 +65,35 @@ impl Ground {
         signature: &[u8],
         at: i64,
     ) -> i64 {
-        let row = self
-            .store
-            .intend(&Intent {
-                image: super::scene::image(&number.to_be_bytes()),
-                identity_name: "release".to_owned(),
-                identity: self.key.public().fingerprint(),
-                public_key_spki: self.key.spki(),
-                format: Format::Bundle,
-                log_origin: "log.example.com".to_owned(),
-                trust_zone: "prod".to_owned(),
-                class: JobClass::Push,
-                at,
-            })
-            .await
-            .unwrap();
+        let row = self.intended(number, at).await;
+        self.sign_row(row, payload, message, signature, at).await;
+        row
+    }
+
+    /// A row without a signature.
+    pub(crate) async fn intended(&self, number: u64, at: i64) -> i64 {
+        let intent = Intent {
+            image: super::scene::image(&number.to_be_bytes()),
+            identity_name: "release".to_owned(),
+            identity: self.key.public().fingerprint(),
+            public_key_spki: self.key.spki(),
+            format: Format::Bundle,
+            log_origin: "log.example.com".to_owned(),
+            trust_zone: "prod".to_owned(),
+            class: JobClass::Push,
+            at,
+        };
+        self.store.intend(&intent).await.unwrap().id
+    }
+
+    pub(crate) async fn sign_row(&self, row: i64, payload: &[u8], message: &[u8], signature: &[u8], at: i64) {
         let recorded = RecordedSignature {
             payload: payload.to_vec(),
             signed_digest: sha256(message).to_vec(),
             signature: signature.to_vec(),
             at,
         };
-        self.store.record_signature(row.id, &recorded).await.unwrap();
-        row.id
+        self.store.record_signature(row, &recorded).await.unwrap();
     }
 
     /// The log's answer, in the ledger.

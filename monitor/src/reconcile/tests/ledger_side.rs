@@ -248,6 +248,35 @@ async fn a_row_that_is_dated_back_explains_nothing_and_is_told_of() {
 }
 
 #[tokio::test]
+async fn what_is_written_after_a_look_that_began_after_the_leaf_explains_nothing() {
+    // A new row, and an old one that was parked: each says that it is of a moment before the leaf.
+    for parked in [false, true] {
+        let ground = Ground::new().await;
+        ground.signed(1, b"ours", NOW - 3_600_000).await;
+        let row = if parked { Some(ground.intended(2, NOW - 3_600_000).await) } else { None };
+        ground.side.look_at_intents(NOW - 1_000).await.unwrap();
+        let rogue = ground.key.sign(b"rogue");
+        let log = ground.log("log.example.com").await;
+        log.append(hashed_rekord_v2(&sha256(b"rogue"), &rogue, &By::Key(ground.key.spki()))).await;
+        let forest = [ground.tree(&log).await];
+        assert_eq!(read_all(&ground, &forest[0], &log, NOW).await.suspects.len(), 1);
+        ground.side.look_at_intents(NOW + GRACE + 1).await.unwrap();
+        match row {
+            Some(row) => ground.sign_row(row, b"rogue", b"rogue", &rogue, NOW - 1).await,
+            None => drop(ground.record(3, b"rogue", &rogue, NOW - 1).await),
+        }
+        // Settled before and after it is seen.
+        if parked {
+            ground.side.look_at_intents(NOW + GRACE + 2).await.unwrap();
+        }
+        assert_eq!(settle(&ground, &forest, NOW + GRACE + 3).await.found, 1, "{parked}");
+        let findings = findings(&ground).await;
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert!(finding.detail.contains("written afterwards"), "{}", finding.detail);
+    }
+}
+
+#[tokio::test]
 async fn a_row_that_says_that_it_is_younger_than_the_leaf_explains_nothing() {
     let ground = Ground::new().await;
     ground.signed(1, b"ours", NOW - 3_600_000).await;

@@ -33,6 +33,9 @@ on_both_engines! {
             seen_at: 1_010,
             backdated: false,
             accepted: false,
+            signature_hash: None,
+            signature_seen_at: None,
+            signature_backdated: false,
         };
         assert!(store.record_intents_seen(None, &[seen(7), seen(8)]).await.unwrap());
         let act = Adoption {
