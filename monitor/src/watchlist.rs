@@ -120,7 +120,7 @@ impl Watchlist {
         let certificate = match &claim.by {
             ClaimedBy::Key(spki) => return self.match_key(spki, push),
             ClaimedBy::Certificate(certificate) => certificate,
-            ClaimedBy::Other(_) | ClaimedBy::Nobody => return,
+            ClaimedBy::Unreadable(_) | ClaimedBy::Other(_) | ClaimedBy::Nobody => return,
         };
         self.match_key(certificate.spki(), &mut push);
         self.compiled.identities.matches(certificate, |matcher, what| push(Some(matcher), what));

@@ -30,7 +30,7 @@ pub struct Scanned {
     pub subtrees: Vec<(u32, Hash)>,
     /// Leaves that match the watchlist.
     pub hits: Vec<Hit>,
-    /// Leaves that nobody can read.
+    /// Leaves that nobody can read, or not all of them.
     pub unparsable: Vec<Unparsable>,
     /// Leaves of kinds that were searched through rather than read field by field.
     pub unknown_kinds: u64,
@@ -38,7 +38,7 @@ pub struct Scanned {
     pub bytes: u64,
 }
 
-/// A leaf that cannot be read, so that it may name anybody.
+/// A leaf that cannot be read, wholly or in part, so that it may name anybody.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Unparsable {
     /// Its index.
@@ -90,6 +90,10 @@ pub fn scan(batch: &LeafBatch, format: LeafFormat, matching: &Matching, buffers:
         match claimed {
             Ok(claimed) => {
                 scanned.unknown_kinds += u64::from(!claimed.known);
+                // Neither hides the other: what cannot be read, and whom the rest names.
+                if let Some(what) = claimed.unreadable {
+                    scanned.unparsable.push(Unparsable { index, leaf: leaf.to_vec(), reason: what.to_string() });
+                }
                 matching.watchlist.matches(&claimed, &matching.digests, matches);
                 if !matches.is_empty() {
                     let matches = std::mem::take(matches);
@@ -150,4 +154,30 @@ impl Workers {
 
 fn locked(idle: &Mutex<Vec<Buffers>>) -> std::sync::MutexGuard<'_, Vec<Buffers>> {
     idle.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reconcile::tests::leaves::{Key, chained_dsse, pem};
+
+    #[test]
+    fn a_leaf_that_is_read_in_part_is_told_of_and_matched() {
+        let ours = Key::new();
+        let signature = ours.sign(b"rogue");
+        // A certificate that nobody can read, beside a signature of ours.
+        let unreadable = pem(b"0\x03\x02\x01\x01");
+        let leaf = chained_dsse(b"rogue", &[(b"x", unreadable), (&signature, ours.public().pem())]);
+        let length = u32::try_from(leaf.len()).unwrap();
+        let whole = std::iter::once(0..length).collect();
+        let batch = LeafBatch::new(7, leaf.clone().into(), whole).unwrap();
+        let watchlist = Watchlist::compile(&[]).unwrap().with_keys(&[(ours.spki(), String::new())]);
+        let matching = Matching { watchlist, digests: Arc::default() };
+        let scanned = scan(&batch, LeafFormat::Rekor, &matching, &mut Buffers::default());
+        assert_eq!(scanned.hits.iter().map(|hit| (hit.index, hit.matches.len())).collect::<Vec<_>>(), [(7, 1)]);
+        let [unparsable] = &scanned.unparsable[..] else { panic!("{scanned:?}") };
+        assert_eq!((unparsable.index, &unparsable.leaf), (7, &leaf));
+        assert!(unparsable.reason.contains("not a certificate"), "{}", unparsable.reason);
+        assert!(scanned.held_bytes() > 3 * leaf.len());
+    }
 }

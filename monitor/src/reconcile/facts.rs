@@ -63,7 +63,7 @@ impl<'a> Facts<'a> {
         let spki = match claim.by {
             ClaimedBy::Key(spki) => Some(spki),
             ClaimedBy::Certificate(certificate) => Some(certificate.spki()),
-            ClaimedBy::Other(_) | ClaimedBy::Nobody => None,
+            ClaimedBy::Unreadable(_) | ClaimedBy::Other(_) | ClaimedBy::Nobody => None,
         };
         let key = spki.and_then(|spki| PublicKey::from_spki(spki).ok());
         let chain = match (claim.by, claims.precert_issuer) {

@@ -31,6 +31,20 @@ pub struct Claims<'a> {
     pub precert_issuer: Option<[u8; 32]>,
     /// The signatures, in the leaf's order; one for each certificate or key that is named beside each.
     pub signatures: Vec<Claim<'a>>,
+    /// What of the leaf could not be read beside these: whoever it could name must hear of it, as of a [`ClaimsError`].
+    pub unreadable: Option<Unreadable>,
+}
+
+/// What of a leaf cannot be read, though the rest can.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unreadable {
+    /// Where a certificate must be there is none that can be read.
+    #[error("leaf holds {0}")]
+    Certificate(#[from] CertificateError),
+    /// Encodings within encodings, deeper than any entry has them.
+    #[error("leaf nests encodings deeper than can be followed")]
+    TooDeep,
 }
 
 /// One signature, as claimed.
@@ -55,6 +69,8 @@ pub enum ClaimedBy<'a> {
     Key(&'a [u8]),
     /// A certificate, or the part of one that a precertificate has.
     Certificate(CertificateView<'a>),
+    /// A certificate that we cannot read, and somebody else may: its DER; empty where it is not even base64.
+    Unreadable(&'a [u8]),
     /// Something else (PGP, SSH, minisign): the bytes as logged.
     Other(&'a [u8]),
     /// The leaf does not say.
@@ -81,12 +97,9 @@ pub enum ClaimsError {
         /// What is missing.
         field: &'static str,
     },
-    /// Where a certificate must be there is none that can be read.
-    #[error("leaf holds {0}")]
-    Certificate(#[from] CertificateError),
-    /// Encodings within encodings, deeper than any entry has them.
-    #[error("leaf nests encodings deeper than can be followed")]
-    TooDeep,
+    /// What could name somebody cannot be read, and nothing else in the leaf does.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// Not the leaf of a certificate transparency log.
     #[error("not a leaf of a certificate log: {0}")]
     Ct(#[from] tlog::ct::CtError),

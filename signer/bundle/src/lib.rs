@@ -25,7 +25,7 @@ pub mod trust_root;
 pub mod verify;
 
 pub use certificate::{CertificateError, CertificateView};
-pub use claims::{Claim, ClaimedBy, Claims, ClaimsError, Scratch, claims, ct_claims};
+pub use claims::{Claim, ClaimedBy, Claims, ClaimsError, Scratch, Unreadable, claims, ct_claims};
 pub use digest::Digest;
 pub use dsse::{Envelope, EnvelopeSignature};
 pub use entry::{EntryBody, EntryError, NewEntry};

@@ -41,6 +41,10 @@ impl Case<'_> {
                 self.say(format!("the leaf cannot be read: {error}"));
                 true
             }
+            (Ok(Claims { unreadable: Some(what), .. }), None) if unreadable => {
+                self.say(format!("of the leaf not all can be read: {what}"));
+                true
+            }
             (Ok(_), None) if unreadable => return Err(Refuted::because("this sealwatch can read the leaf")),
             (Ok(claims), Some(names)) if !unreadable => self.named(&claims, names)?,
             (Err(error), Some(_)) => return Err(Refuted::because(format!("the leaf cannot be read: {error}"))),

@@ -5,7 +5,7 @@ use sandbox::{CaOptions, Identity, SandboxCa, Subject};
 use super::fixture::{Log, P256, leaf_by, leaf_by_certificate};
 use super::*;
 use crate::finding::*;
-use crate::reconcile::tests::leaves::halves;
+use crate::reconcile::tests::leaves::{Key, chained_dsse, halves, pem};
 
 #[test]
 fn served_leaves_that_are_not_the_committed_ones_are_observed() {
@@ -185,6 +185,9 @@ fn a_leaf_that_cannot_be_read_convinces_anybody_and_one_that_can_is_nothing() {
     let mut log = Log::v2(9);
     log.leaves[2] = b"{\"kind\":".to_vec();
     log.leaves[5] = leaf_by(&key, b"fine");
+    let ours = Key::new();
+    let unreadable = (&b"x"[..], pem(b"0\x03\x02\x01\x01"));
+    log.leaves[7] = chained_dsse(b"", &[unreadable, (b"x", ours.public().pem())]);
     let note = log.head(9);
     let judged = |index: usize| {
         let inclusion = log.inclusion(index, 9);
@@ -194,6 +197,7 @@ fn a_leaf_that_cannot_be_read_convinces_anybody_and_one_that_can_is_nothing() {
     };
     is_attributable(&judged(2));
     does_not_hold(&judged(5), "can read the leaf");
+    is_attributable(&judged(7));
     assert_eq!(judged(2).fingerprint, judged(3).fingerprint, "one finding per log");
     assert_ne!(judged(2).occurrence, judged(3).occurrence, "one occurrence per leaf");
 }

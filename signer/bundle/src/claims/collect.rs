@@ -1,7 +1,7 @@
 //! From what a leaf names to whom it names.
 use super::scratch::{Arena, NotDecoded};
-use super::{Claim, ClaimedBy, pem};
-use crate::certificate::{CertificateError, CertificateView, Reader, SEQUENCE, is_spki};
+use super::{Claim, ClaimedBy, Claims, ClaimsError, Unreadable, pem};
+use crate::certificate::{CertificateView, Reader, SEQUENCE, is_spki};
 use crate::public_key::{canonical_spki, pkcs1_spki};
 use std::borrow::Cow;
 
@@ -10,22 +10,16 @@ use std::borrow::Cow;
 pub(super) enum Failure {
     /// A field is missing, or one too many, or holds what it must not.
     Field(&'static str),
-    /// A certificate cannot be read.
-    Certificate(CertificateError),
     /// There is no room left.
     TooDeep,
-}
-
-impl From<CertificateError> for Failure {
-    fn from(error: CertificateError) -> Failure {
-        Failure::Certificate(error)
-    }
 }
 
 /// Collects claims.
 pub(super) struct Collector<'a> {
     pub(super) arena: Arena<'a>,
     pub(super) claims: Vec<Claim<'a>>,
+    /// The first thing that could not be read. It hides nothing that is beside it.
+    unreadable: Option<Unreadable>,
 }
 
 /// A claim by nobody yet, over nothing known.
@@ -34,7 +28,43 @@ pub(super) const BLANK: Claim<'static> =
 
 impl<'a> Collector<'a> {
     pub(super) fn new(arena: Arena<'a>) -> Collector<'a> {
-        Collector { arena, claims: Vec::with_capacity(1) }
+        Collector { arena, claims: Vec::with_capacity(1), unreadable: None }
+    }
+
+    /// All that was collected, of an entry of this kind. What could not be read is an error where nothing else names
+    /// anybody.
+    pub(super) fn claimed(self, kind: &'a str, version: &'a str, known: bool) -> Result<Claims<'a>, ClaimsError> {
+        match self.unreadable {
+            Some(unreadable) if !self.names_anybody() => Err(unreadable.into()),
+            unreadable => {
+                Ok(Claims { kind, version, known, precert_issuer: None, signatures: self.claims, unreadable })
+            }
+        }
+    }
+
+    /// Whether a key or a certificate was found.
+    pub(super) fn names_anybody(&self) -> bool {
+        self.claims.iter().any(|claim| matches!(claim.by, ClaimedBy::Key(_) | ClaimedBy::Certificate(_)))
+    }
+
+    pub(super) fn cannot_read(&mut self, what: Unreadable) {
+        self.unreadable.get_or_insert(what);
+    }
+
+    pub(super) fn unreadable(&self) -> Option<Unreadable> {
+        self.unreadable
+    }
+
+    /// The certificate that must be here.
+    pub(super) fn certificate(&mut self, der: &'a [u8]) -> ClaimedBy<'a> {
+        match CertificateView::parse(der) {
+            Ok(view) => ClaimedBy::Certificate(view),
+            // What a reader elsewhere may take for a certificate, and we cannot, might name us.
+            Err(error) => {
+                self.cannot_read(error.into());
+                ClaimedBy::Unreadable(der)
+            }
+        }
     }
 
     pub(super) fn base64(&mut self, text: &str, field: &'static str) -> Result<&'a [u8], Failure> {
@@ -62,10 +92,14 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
-    /// A claim of a list that begins at `before`: chained if a key or certificate is before it. What is neither is
-    /// passed over by readers who look for one.
+    /// A claim of a list that begins at `before`: chained if a key or certificate is before it, though it be one that we
+    /// cannot read. What is neither is passed over by readers who look for one, as is what is not base64.
     pub(super) fn push_chained(&mut self, before: usize, claim: Claim<'a>) {
-        let named = |claim: &Claim<'_>| matches!(claim.by, ClaimedBy::Key(_) | ClaimedBy::Certificate(_));
+        let named = |claim: &Claim<'_>| match claim.by {
+            ClaimedBy::Key(_) | ClaimedBy::Certificate(_) => true,
+            ClaimedBy::Unreadable(der) => !der.is_empty(),
+            ClaimedBy::Other(_) | ClaimedBy::Nobody => false,
+        };
         let chained = self.claims.iter().skip(before).any(named);
         self.claims.push(Claim { chained, ..claim });
     }
@@ -80,11 +114,11 @@ impl<'a> Collector<'a> {
         let der = match self.arena.base64(joined) {
             Ok(der) => der,
             Err(NotDecoded::Full) => return Err(Failure::TooDeep),
-            // As a certificate it is an error below; as a key it is none.
+            // As a certificate it cannot be read; as a key it is none.
             Err(NotDecoded::NotBase64) => &[],
         };
         if certificate {
-            return Ok(ClaimedBy::Certificate(CertificateView::parse(der)?));
+            return Ok(self.certificate(der));
         }
         self.key(der)
     }

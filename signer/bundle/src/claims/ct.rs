@@ -1,5 +1,5 @@
 //! What a leaf of a certificate transparency log claims.
-use super::{Claim, ClaimedBy, Claims, ClaimsError};
+use super::{Claim, ClaimedBy, Claims, ClaimsError, Unreadable};
 use crate::certificate::CertificateView;
 use tlog::ct::{CtEntry, CtLeaf};
 
@@ -8,9 +8,9 @@ use tlog::ct::{CtEntry, CtLeaf};
 pub fn ct_claims(leaf: &[u8]) -> Result<Claims<'_>, ClaimsError> {
     let leaf = CtLeaf::parse(leaf)?;
     let (version, certificate, precert_issuer) = match leaf.entry {
-        CtEntry::X509(certificate) => ("x509", CertificateView::parse(certificate)?, None),
+        CtEntry::X509(certificate) => ("x509", CertificateView::parse(certificate).map_err(Unreadable::from)?, None),
         CtEntry::Precert { issuer_key_hash, tbs } => {
-            ("precert", CertificateView::parse_tbs(tbs)?, Some(issuer_key_hash))
+            ("precert", CertificateView::parse_tbs(tbs).map_err(Unreadable::from)?, Some(issuer_key_hash))
         }
     };
     let claim = Claim {
@@ -20,5 +20,5 @@ pub fn ct_claims(leaf: &[u8]) -> Result<Claims<'_>, ClaimsError> {
         by: ClaimedBy::Certificate(certificate),
         chained: false,
     };
-    Ok(Claims { kind: "ct", version, known: true, precert_issuer, signatures: vec![claim] })
+    Ok(Claims { kind: "ct", version, known: true, precert_issuer, signatures: vec![claim], unreadable: None })
 }

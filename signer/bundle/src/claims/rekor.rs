@@ -2,7 +2,7 @@
 use super::collect::{Collector, Failure};
 use super::head::Head;
 use super::scratch::Scratch;
-use super::{ClaimedBy, Claims, ClaimsError, rekor_v1, rekor_v2, scan};
+use super::{Claims, ClaimsError, Unreadable, rekor_v1, rekor_v2, scan};
 use std::borrow::Cow;
 
 /// Reads the fields of one kind.
@@ -25,39 +25,45 @@ pub(super) fn claims<'a>(body: &'a [u8], scratch: &'a mut Scratch) -> Result<Cla
     let head = Head::read(body)?;
     let (fields, search) = scratch.rooms();
     let known = KINDS.iter().find(|(kind, version, _)| *kind == head.kind && *version == head.version);
+    let mut earlier = None;
     let failure = match known {
         None => None,
         Some((kind, version, read)) => {
             // Base64 shrinks, and PEM is copied once before it is decoded again.
             let mut collector = Collector::new(fields.arena(body.len() * 3 + SPARE));
             match read(body, &mut collector) {
-                Ok(()) => {
-                    let signatures = collector.claims;
-                    return Ok(Claims { kind, version, known: true, precert_issuer: None, signatures });
+                Ok(()) => return collector.claimed(kind, version, true),
+                Err(Failure::TooDeep) => {
+                    collector.cannot_read(Unreadable::TooDeep);
+                    return collector.claimed(kind, version, true);
                 }
-                // What a reader elsewhere may take for a certificate, and we cannot, might name us.
-                Err(Failure::Certificate(error)) => return Err(error.into()),
-                Err(Failure::TooDeep) => return Err(ClaimsError::TooDeep),
-                Err(Failure::Field(field)) => Some(ClaimsError::Field { kind, version, field }),
+                Err(Failure::Field(field)) => {
+                    earlier = collector.unreadable();
+                    Some(ClaimsError::Field { kind, version, field })
+                }
             }
         }
     };
     let mut collector = Collector::new(search.arena(body.len() * scan::ROOM + SPARE));
     scan::body(body, &mut collector)?;
+    if let Some(unreadable) = earlier {
+        collector.cannot_read(unreadable);
+    }
     if let Some(failure) = failure
-        && !collector.claims.iter().any(|claim| matches!(claim.by, ClaimedBy::Key(_) | ClaimedBy::Certificate(_)))
+        && collector.unreadable().is_none()
+        && !collector.names_anybody()
     {
         return Err(failure);
     }
     let (kind, version) = (word(head.kind, &mut collector)?, word(head.version, &mut collector)?);
-    Ok(Claims { kind, version, known: false, precert_issuer: None, signatures: collector.claims })
+    collector.claimed(kind, version, false)
 }
 
 fn word<'a>(text: Cow<'a, str>, collector: &mut Collector<'a>) -> Result<&'a str, ClaimsError> {
     match text {
         Cow::Borrowed(text) => Ok(text),
         Cow::Owned(text) => {
-            let copy = collector.arena.copy(text.as_bytes()).map_err(|_| ClaimsError::TooDeep)?;
+            let copy = collector.arena.copy(text.as_bytes()).map_err(|_| Unreadable::TooDeep)?;
             std::str::from_utf8(copy).map_err(|_| ClaimsError::NoKind)
         }
     }

@@ -1,7 +1,6 @@
 //! What the leaves of Rekor v2 claim: `hashedrekord` and `dsse` 0.0.2.
 use super::collect::{BLANK, Collector, Failure};
-use super::{Claim, ClaimedBy, head};
-use crate::certificate::CertificateView;
+use super::{Claim, head};
 use crate::entry::LoggedHash;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -124,7 +123,7 @@ fn named<'a>(signature: &Signature<'_>, claim: Claim<'a>, collector: &mut Collec
     }
     if let Some(certificate) = x509_certificate {
         let der = collector.base64(&certificate.raw_bytes, "certificate")?;
-        let by = ClaimedBy::Certificate(CertificateView::parse(der)?);
+        let by = collector.certificate(der);
         collector.claims.push(Claim { by, ..claim });
     }
     if public_key.is_none() && x509_certificate.is_none() {

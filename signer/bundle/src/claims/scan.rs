@@ -1,7 +1,7 @@
 //! The search through a leaf of another kind, for keys and certificates in whatever encoding.
 use super::collect::{BLANK, Collector, Failure, named_by_der};
 use super::scratch::NotDecoded;
-use super::{Claim, ClaimedBy, ClaimsError, pem};
+use super::{Claim, ClaimedBy, ClaimsError, Unreadable, pem};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
@@ -15,20 +15,14 @@ const MIN_TEXT: usize = 56;
 
 /// Collects every key and certificate in a body.
 pub(super) fn body(body: &[u8], collector: &mut Collector<'_>) -> Result<(), ClaimsError> {
-    let mut search = Search { collector, depth: 0, failure: None };
+    let mut search = Search { collector, depth: 0 };
     let mut parser = serde_json::Deserializer::from_slice(body);
-    let read = search.value().deserialize(&mut parser).and_then(|()| parser.end());
-    match (search.failure, read) {
-        (Some(Failure::Certificate(error)), _) => Err(error.into()),
-        (Some(_), _) => Err(ClaimsError::TooDeep),
-        (None, read) => Ok(read?),
-    }
+    Ok(search.value().deserialize(&mut parser).and_then(|()| parser.end())?)
 }
 
 struct Search<'s, 'a> {
     collector: &'s mut Collector<'a>,
     depth: u32,
-    failure: Option<Failure>,
 }
 
 /// A value to be searched.
@@ -101,7 +95,7 @@ impl<'s, 'a> Search<'s, 'a> {
         let mut parser = serde_json::Deserializer::from_slice(text);
         let read = self.value().deserialize(&mut parser).and_then(|()| parser.end());
         self.depth -= 1;
-        self.failure.map_or(Ok(read.is_ok()), Err)
+        Ok(read.is_ok())
     }
 
     fn claim(&mut self, by: ClaimedBy<'a>, before: usize) {
@@ -145,10 +139,11 @@ impl<'de> Visitor<'de> for Value<'_, '_, '_> {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
-        self.0.text(text.as_bytes()).map_err(|failure| {
-            self.0.failure = Some(failure);
-            E::custom("the search ends here")
-        })
+        if self.0.text(text.as_bytes()).is_err() {
+            // The search goes on: what is next to it may be readable, and name somebody.
+            self.0.collector.cannot_read(Unreadable::TooDeep);
+        }
+        Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {

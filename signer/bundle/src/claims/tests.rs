@@ -28,6 +28,7 @@ fn by(claim: &Claim<'_>) -> String {
         ClaimedBy::Key(spki) if spki == TestKey::p256(1).spki() => format!("{chained}key 1"),
         ClaimedBy::Key(_) => format!("{chained}key"),
         ClaimedBy::Certificate(view) => format!("{chained}{}", view.subjects().next().unwrap_or_default()),
+        ClaimedBy::Unreadable(_) => format!("{chained}unreadable"),
         ClaimedBy::Other(_) => format!("{chained}other"),
         ClaimedBy::Nobody => format!("{chained}nobody"),
     }
@@ -118,13 +119,45 @@ fn a_certificate_that_cannot_be_read_is_an_error_and_never_nobody() {
     der.truncate(300);
     let error = told(&hashedrekord_v1(&pem("CERTIFICATE", &der))).unwrap_err();
     assert!(error.contains("not a certificate"), "{error}");
-    // Nor is it hidden by a good one beside it, or by a kind that we do not know.
-    let both = format!("{}{}", pem("CERTIFICATE", &certificate()), pem("CERTIFICATE", &der));
-    assert!(told(&hashedrekord_v1(&both)).is_err());
-    let other = String::from_utf8(hashedrekord_v1(&both)).unwrap().replace("hashedrekord", "helm");
-    assert!(told(other.as_bytes()).is_err());
     let broken = pem("CERTIFICATE", &certificate()).replace("MI", "M!");
     assert!(told(&hashedrekord_v1(&broken)).is_err());
+    // Nor is it hidden by a good one beside it, nor does it hide that one; by a kind that we do not know neither. Go's
+    // reader passes over what is not base64, so that what comes after it is the first.
+    let (good, bad) = (pem("CERTIFICATE", &certificate()), pem("CERTIFICATE", &der));
+    let after = format!("+{SUBJECT}");
+    for (material, expected) in [
+        (format!("{good}{bad}"), [SUBJECT, "+unreadable"]),
+        (format!("{bad}{good}"), ["unreadable", &after]),
+        (format!("{broken}{good}"), ["unreadable", SUBJECT]),
+    ] {
+        let known = hashedrekord_v1(&material);
+        let unknown = String::from_utf8(known.clone()).unwrap().replace("hashedrekord", "helm").into_bytes();
+        for body in [known, unknown] {
+            let mut scratch = Scratch::new();
+            let claims = claims(&body, &mut scratch).unwrap();
+            assert!(matches!(claims.unreadable, Some(Unreadable::Certificate(_))), "{claims:?}");
+            assert_eq!(claims.signatures.iter().map(by).collect::<Vec<_>>(), expected, "{material}");
+        }
+    }
+}
+
+#[test]
+fn an_unreadable_certificate_hides_no_other_signature_of_its_entry() {
+    let (certificate, key) = (certificate(), TestKey::p256(1).spki());
+    let hash = json!({"algorithm": "sha256", "value": Digest::of(b"").hex()});
+    let v1 = |der: &[u8], label: &str| json!({"signature": "MAA=", "verifier": encode(pem(label, der).as_bytes())});
+    let v1 = json!({"apiVersion": "0.0.1", "kind": "dsse", "spec": {"envelopeHash": hash, "payloadHash": hash,
+        "signatures": [v1(&certificate[..300], "CERTIFICATE"), v1(&key, "PUBLIC KEY")]}});
+    let hash = json!({"algorithm": "SHA2_256", "digest": encode(Digest::of(b"").as_bytes())});
+    let v2 = |der: &[u8], field: &str| json!({"content": "MAA=", "verifier": {field: {"rawBytes": encode(der)}}});
+    let v2 = json!({"apiVersion": "0.0.2", "kind": "dsse", "spec": {"dsseV002": {"payloadHash": hash,
+        "signatures": [v2(&certificate[..300], "x509Certificate"), v2(&key, "publicKey")]}}});
+    for body in [v1, v2] {
+        let (body, mut scratch) = (body.to_string(), Scratch::new());
+        let claims = claims(body.as_bytes(), &mut scratch).unwrap();
+        assert!(claims.known && claims.unreadable.is_some());
+        assert_eq!(claims.signatures.iter().map(by).collect::<Vec<_>>(), ["unreadable", "key 1"]);
+    }
 }
 
 #[test]
@@ -207,6 +240,12 @@ fn encodings_without_an_end_are_an_error() {
     }
     let body = json!({"apiVersion": "1", "kind": "k", "spec": text});
     assert!(told(body.to_string().as_bytes()).unwrap_err().contains("deeper"));
+    // Who is named beside them is named.
+    let body = json!({"apiVersion": "1", "kind": "k", "spec": [text, encode(&TestKey::p256(1).spki())]}).to_string();
+    let mut scratch = Scratch::new();
+    let beside = claims(body.as_bytes(), &mut scratch).unwrap();
+    assert_eq!(beside.unreadable, Some(Unreadable::TooDeep));
+    assert_eq!(beside.signatures.iter().map(by).collect::<Vec<_>>(), ["key 1"]);
     let deep = format!(r#"{{"apiVersion":"1","kind":"k","spec":{}{}}}"#, "[".repeat(200), "]".repeat(200));
     assert!(told(deep.as_bytes()).is_err());
 }

@@ -8,6 +8,7 @@ use p256::ecdsa::signature::hazmat::PrehashSigner as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::entry::LoggedHash;
 
 /// The key in cosign's own sample, and the hint in the bundle beside it.
 const COSIGN_PEM: &str = "-----BEGIN PUBLIC KEY-----
@@ -200,6 +201,36 @@ fn a_signature_is_verified_from_the_digest_alone() {
     let digest = HashAlgorithm::Sha256.digest(message);
     let refused = key.verify_digest(&digest, &signer.sign(&digest).to_vec(), HashAlgorithm::Sha256);
     assert_eq!(refused, Err(SignatureError::NeedsMessage));
+}
+
+#[test]
+fn an_rsa_signature_with_pss_is_by_the_key_in_a_log_and_not_for_us() {
+    use aws_lc_rs::signature::{RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaPssSaltLength};
+    let pair = RsaKeyPair::generate(KeySize::Rsa2048).expect("a key");
+    let key = spki_of_rsa(pair.public_key().as_ref());
+    for salt in [RsaPssSaltLength::Digest, RsaPssSaltLength::Max] {
+        for (scheme, hash) in [
+            (RSA_PSS_SHA256, LoggedHash::Sha256),
+            (RSA_PSS_SHA384, LoggedHash::Sha384),
+            (RSA_PSS_SHA512, LoggedHash::Sha512),
+        ] {
+            let scheme: &'static _ = Box::leak(Box::new(scheme.with_pss_salt_length(salt)));
+            let mut signature = vec![0; 256];
+            pair.sign(scheme, &SystemRandom::new(), b"message", &mut signature).expect("it signs");
+            let digest = |message: &[u8]| match hash {
+                LoggedHash::Sha256 => Sha256::digest(message).to_vec(),
+                LoggedHash::Sha384 => Sha384::digest(message).to_vec(),
+                LoggedHash::Sha512 => sha2::Sha512::digest(message).to_vec(),
+            };
+            assert_eq!(key.verify_digest(&digest(b"message"), &signature, hash), Ok(()));
+            assert_eq!(key.verify_digest(&digest(b"massage"), &signature, hash), Err(SignatureError::Mismatch));
+            assert_eq!(key.verify(b"message", &signature, HashAlgorithm::Sha256), Err(SignatureError::Mismatch));
+        }
+    }
+}
+
+fn spki_of_rsa(pkcs1: &[u8]) -> PublicKey {
+    PublicKey::from_spki(&encoded(RSA_ENCRYPTION, Some(AnyRef::NULL), pkcs1)).expect("an rsa key")
 }
 
 #[test]
