@@ -221,7 +221,7 @@ async fn signatures_that_a_version_before_did_not_look_at_are_taken_as_they_are(
     let ground = Ground::new().await;
     ground.signed(1, b"x", NOW - 9_000_000).await;
     ground.intended(2, NOW - 9_000_000).await;
-    let rows = ground.store.ledger_rows_after(0, 10).await.unwrap();
+    let rows = ground.store.ledger_rows_after(0, 10).await.unwrap().rows;
     let old = |link: IntentSeen| IntentSeen { signature_hash: None, signature_seen_at: None, ..link };
     let links: Vec<_> = appended(None, &rows, None, TOLERANCE, NOW).into_iter().map(old).collect();
     assert!(ground.store.record_intents_seen(None, &links).await.unwrap());

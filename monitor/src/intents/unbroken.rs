@@ -161,7 +161,7 @@ mod tests {
         let other = Ground::new().await;
         *locked(&other.side.looks) = locked(&ground.side.looks).clone();
         other.signed(2, b"y", NOW).await;
-        let rows = other.store.ledger_rows_after(0, 9).await.unwrap();
+        let rows = other.store.ledger_rows_after(0, 9).await.unwrap().rows;
         assert!(other.store.record_intents_seen(None, &appended(None, &rows, None, 0, NOW)).await.unwrap());
         assert_eq!(other.side.unbroken(NOW + 2).await.unwrap().len(), 1);
         assert!(other.side.unbroken(NOW + 3).await.unwrap().is_empty());
