@@ -46,7 +46,7 @@ pub struct Facts<'a> {
     /// The signature, where the key is ECDSA with low s and as the ledger has it, however it was encoded; `None` where
     /// there is none.
     pub signature: Option<Vec<u8>>,
-    /// The signature is in an encoding that the key's algorithm has.
+    /// The signature, if there is one, is in an encoding that the key's algorithm has.
     pub readable: bool,
     /// Whether it is by that key.
     pub proven: Proven,
@@ -77,7 +77,7 @@ impl<'a> Facts<'a> {
             known_kind: claims.known,
             certificate_log: claims.kind == "ct" && claims.known,
             spki: spki.map(|spki| canonical_spki(spki).into_owned()),
-            readable: !matches!(low, Some(Err(_))),
+            readable: claim.signature.is_empty() || !matches!(low, Some(Err(_))),
             signature: (!claim.signature.is_empty())
                 .then(|| low.and_then(Result::ok).unwrap_or_else(|| claim.signature.to_vec())),
             proven: proven(&claim, key.as_ref()),

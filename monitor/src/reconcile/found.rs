@@ -123,6 +123,11 @@ fn fingerprint(facts: &Facts<'_>) -> String {
 
 fn words(how: KeyUse, facts: &Facts<'_>) -> Option<String> {
     let words = match how {
+        KeyUse::Unknown if !facts.readable => {
+            "What the entry holds as its signature is in no encoding that we can read: whose it is cannot be told, and a log \
+             that checked it has read it. Our ledger has no such signature."
+                .to_owned()
+        }
         KeyUse::Unknown => {
             let (_, digest) = facts.claim.digest?;
             format!(

@@ -154,6 +154,7 @@ async fn whatever_nobody_can_read_under_our_key_is_one_finding() {
     assert_eq!(settle(&ground, &forest, NOW + GRACE).await.found, 3);
     let [finding] = &findings(&ground).await[..] else { panic!() };
     assert_eq!(finding.occurrences, 3);
+    assert!(finding.detail.contains("no encoding that we can read"), "{}", finding.detail);
 }
 
 #[tokio::test]
