@@ -149,7 +149,10 @@ impl LedgerSide {
                 }
                 Ok(Became::Unfollowed(log)) => {
                     included.elsewhere += 1;
-                    self.unfollowed(&entry, &log, now).await?;
+                    // What was proved before its log was left is as it should be.
+                    if entry.state == OwnEntryState::Waiting {
+                        self.unfollowed(&entry, &log, now).await?;
+                    }
                     (entry.state, Vec::new(), later)
                 }
                 Ok(Became::Unreadable(error)) => {

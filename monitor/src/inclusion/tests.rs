@@ -96,6 +96,11 @@ async fn an_entry_in_a_log_that_nobody_follows_is_told_of_after_the_deadline_and
     assert_eq!(look(&[tree], 3 * DEADLINE).await.proved, 3);
     let [finding] = &findings(&ground).await[..] else { panic!() };
     assert!(finding.cleared_at.is_some());
+    // Proved entries of a log that is left are drawn again, and nothing is wrong with them.
+    for at in [4 * DEADLINE, 6 * DEADLINE] {
+        assert!(ground.side.prove_again(&[], 20, 7, NOW + at).await.unwrap().elsewhere > 0);
+    }
+    assert!(findings(&ground).await[0].cleared_at.is_some());
 }
 
 #[tokio::test]

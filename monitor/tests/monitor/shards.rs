@@ -236,6 +236,31 @@ async fn an_announced_successor_starts_at_zero_and_the_old_shard_is_read_to_its_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_two_monitors_that_meet_a_successor_one_begins_it() {
+    let old = log_with(10).await;
+    let options = LogOptions { origin: "rekor2.sandbox.local".into(), ..LogOptions::default() };
+    let new = SandboxLog::start(options).await.expect("a log");
+    new.extend(foreign(0..300));
+    let rig = Rig::new(vec![spec(&old), LogSpec { announced: true, ..spec(&new) }]).await;
+    rig.trust(old.origin(), From::Zero).await;
+    let mut other = Rig::new(rig.config.material.logs.clone()).await;
+    other.store = Arc::clone(&rig.store);
+    other.config.holder = "others".into();
+    std::fs::copy(&rig.config.trust_record, &other.config.trust_record).expect("a copy");
+    let running = [rig.start(), other.start()];
+    eventually("it is followed by itself", async || {
+        rig.store.followed_log(new.origin()).await.expect("the store").is_some()
+    })
+    .await;
+    rig.verified(new.origin(), 300).await;
+    for running in running {
+        running.stop().await.expect("a clean end");
+    }
+    assert_eq!(rig.store.log_trusts(new.origin()).await.expect("them").len(), 1);
+    rig.only(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_says_that_it_is_closed_though_nobody_announced_it_is_told_of() {
     let log = log_with(30).await;
     let rig = Rig::following(&log).await;
