@@ -184,7 +184,7 @@ impl Monitor {
         drop(telling);
         let mut health = self.health();
         health.look(&read, now_ms()).await?;
-        health.look_at_watches(now_ms()).await?;
+        health.look_at_own_watches(now_ms()).await?;
         let (compared, ledger_error) = self.settle(&forest).await;
         self.alerts.deliver(DELIVER_FOR).await;
         let open = self.store.open_counts().await?;
