@@ -115,19 +115,37 @@ impl Health {
 
     /// Watches that have never matched, by their deadline. A retired key that nobody uses is as it should be.
     pub(crate) async fn look_at_watches(&mut self, now: i64) -> Result<(), StoreError> {
+        self.look_at_those(|_| true, now).await
+    }
+
+    /// The same for a pass, which may have other watches than the monitor beside it: those are left alone.
+    pub(crate) async fn look_at_own_watches(&mut self, now: i64) -> Result<(), StoreError> {
+        let print = |rule: &WatchRule| fingerprint(FindingKind::MatcherNeverMatched, None, &rule.name);
+        let own: BTreeSet<String> = self.watches.iter().map(print).collect();
+        self.look_at_those(|print| own.contains(print), now).await
+    }
+
+    async fn look_at_those(&mut self, is_ours: impl Fn(&str) -> bool, now: i64) -> Result<(), StoreError> {
         let mut known = self.known(now).await?;
-        let outcome = self.compare_watches(&mut known, now).await;
+        let outcome = self.compare_watches(&mut known, is_ours, now).await;
         self.raised = Some(known);
         outcome
     }
 
-    async fn compare_watches(&self, known: &mut BTreeMap<String, FindingKind>, now: i64) -> Result<(), StoreError> {
+    async fn compare_watches(
+        &self,
+        known: &mut BTreeMap<String, FindingKind>,
+        is_ours: impl Fn(&str) -> bool,
+        now: i64,
+    ) -> Result<(), StoreError> {
         let never = self.never_matched(&self.store.matchers_since().await?, now);
         let found: Vec<_> =
             never.iter().map(|(watch, since)| finding::matcher_never_matched(watch, *since, now)).collect();
         self.raise_new(known, found.iter()).await?;
         let over = known.iter().filter(|(print, kind)| {
-            **kind == FindingKind::MatcherNeverMatched && !found.iter().any(|it| it.fingerprint == **print)
+            **kind == FindingKind::MatcherNeverMatched
+                && is_ours(print)
+                && !found.iter().any(|it| it.fingerprint == **print)
         });
         let over: Vec<String> = over.map(|(print, _)| print.clone()).collect();
         self.clear(known, &over, now).await

@@ -21,6 +21,8 @@ const IMPORTS: usize = 20;
 const AT_ONCE: u32 = 1_000;
 /// Questions to logs in flight.
 const IN_FLIGHT: usize = 8;
+/// For so many times the usual pause an entry is left to whoever follows its log.
+const PATIENCE: i64 = 4;
 /// Rows of the ledger that one go sweeps through for entries that were dated back.
 const SWEEP: u32 = 1_000;
 
@@ -62,15 +64,27 @@ impl LedgerSide {
     /// the head, and whether the head that it carries is of the tree that we follow. What is not there by its deadline is
     /// withheld. A log that cannot be asked changes nothing.
     pub async fn prove_own_entries(&self, forest: &[FollowedTree], now: i64) -> Result<Included, LedgerError> {
-        let checked_before = now.saturating_sub(millis(self.timing.recheck_every));
-        self.prove_unchecked(forest, checked_before, now).await
+        let pause = millis(self.timing.recheck_every);
+        let left_since = now.saturating_sub(pause.saturating_mul(PATIENCE));
+        self.prove(forest, now.saturating_sub(pause), left_since, now).await
     }
 
-    /// The same, of the entries that were last asked about at or before a time (unix milliseconds).
+    /// The same, once for each entry that was last asked about at or before a time (unix milliseconds).
     pub async fn prove_unchecked(
         &self,
         forest: &[FollowedTree],
         checked_before: i64,
+        now: i64,
+    ) -> Result<Included, LedgerError> {
+        self.prove(forest, checked_before, checked_before, now).await
+    }
+
+    /// `left_since`: entries in logs that are not among these are put off only where nobody asked about them since.
+    async fn prove(
+        &self,
+        forest: &[FollowedTree],
+        checked_before: i64,
+        left_since: i64,
         now: i64,
     ) -> Result<Included, LedgerError> {
         let mut included = self.import().await?;
@@ -80,7 +94,7 @@ impl LedgerSide {
         }
         let due = self.store.own_entries_due(checked_before, AT_ONCE).await?;
         included.more |= due.len() >= AT_ONCE as usize;
-        self.follow_up(forest, due, now, &mut included).await?;
+        self.follow_up(forest, due, left_since, now, &mut included).await?;
         Ok(included)
     }
 
@@ -94,7 +108,7 @@ impl LedgerSide {
     ) -> Result<Included, LedgerError> {
         let mut included = Included::default();
         let drawn = self.store.random_own_entries(n, seed).await?;
-        self.follow_up(forest, drawn, now, &mut included).await?;
+        self.follow_up(forest, drawn, now, now, &mut included).await?;
         Ok(included)
     }
 
@@ -119,6 +133,7 @@ impl LedgerSide {
         &self,
         forest: &[FollowedTree],
         entries: Vec<OwnEntry>,
+        left_since: i64,
         now: i64,
         included: &mut Included,
     ) -> Result<(), LedgerError> {
@@ -145,6 +160,11 @@ impl LedgerSide {
                 }
                 Ok(Became::Elsewhere) => {
                     included.elsewhere += 1;
+                    // What is written here puts off whoever can ask about it.
+                    if entry.checked_at > left_since {
+                        included.waiting += u64::from(entry.state == OwnEntryState::Waiting);
+                        continue;
+                    }
                     (entry.state, Vec::new(), now)
                 }
                 Ok(Became::Unfollowed(log)) => {

@@ -168,6 +168,30 @@ async fn an_entry_that_was_just_read_is_proved_without_a_question() {
     assert_eq!((included.proved, included.unasked), (1, 0));
 }
 
+#[tokio::test]
+async fn a_monitor_that_follows_no_log_puts_off_no_other() {
+    let ground = Ground::new().await;
+    let log = ground.log("log.example.com").await;
+    signed_into(&ground, &log, 1, NOW).await;
+    let included = ground.side.prove_own_entries(&[], NOW + 1).await.unwrap();
+    assert_eq!((included.imported, included.elsewhere), (1, 0));
+    let forest = [ground.tree(&log).await];
+    assert_eq!(ground.side.prove_own_entries(&forest, NOW + 2).await.unwrap().proved, 1);
+}
+
+#[tokio::test]
+async fn an_entry_is_left_to_whoever_follows_its_log() {
+    let ground = Ground::new().await;
+    let (log, other) = (ground.log("log.example.com").await, ground.log("other.example.com").await);
+    signed_into(&ground, &log, 1, NOW).await;
+    other.append(b"{}".to_vec()).await;
+    let (of_log, of_other) = ([ground.tree(&log).await], [ground.tree(&other).await]);
+    for now in [NOW, NOW + 10_000] {
+        assert_eq!(ground.side.prove_own_entries(&of_other, now).await.unwrap().elsewhere, 1, "{now}");
+    }
+    assert_eq!(ground.side.prove_own_entries(&of_log, NOW + 10_001).await.unwrap().proved, 1);
+}
+
 #[test]
 fn another_leaf_at_the_index_that_was_just_read_proves_nothing() {
     let mut recent = Recent::default();

@@ -5,6 +5,9 @@ use std::sync::{Arc, Mutex};
 use crate::reconcile::LedgerError;
 use crate::reconcile::side::locked;
 
+/// A go without an error may take so long: a log that is asked slowly about a thousand entries is no blindness.
+const LONGEST_GO_MS: i64 = 60 * 60 * 1_000;
+
 /// The parts. Each goes on by itself, so that a log that is slow with one keeps no other from its turn.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Part {
@@ -64,10 +67,18 @@ impl Comparing {
         }
     }
 
-    /// The part that has not come to its end for the longest time: since when, in unix milliseconds, and why.
-    pub(super) fn trouble(&self) -> Option<(i64, String)> {
+    /// All of them ended by themselves, which is a defect of ours. Which of them it was shows by who comes to an end again.
+    pub(super) fn died(&self) {
+        for how in locked(&self.0).iter_mut() {
+            how.error.get_or_insert_with(|| "it ended by itself".to_owned());
+        }
+    }
+
+    /// The part that fails, or hangs, for the longest time: since when, in unix milliseconds, and why.
+    pub(super) fn trouble(&self, now: i64) -> Option<(i64, String)> {
         let all = locked(&self.0);
-        let how = all.iter().min_by_key(|how| how.ok_at)?;
+        let hangs = |how: &How| now.saturating_sub(how.ok_at) >= LONGEST_GO_MS;
+        let how = all.iter().filter(|how| how.error.is_some() || hangs(how)).min_by_key(|how| how.ok_at)?;
         let why = how.error.as_deref().unwrap_or("it has not come to its end");
         Some((how.ok_at, format!("{}: {why}", how.part.words())))
     }
@@ -88,9 +99,18 @@ mod tests {
         for part in [Part::Suspects, Part::Entries, Part::Observations] {
             comparing.ended(part, &Ok(()), 9_000);
         }
-        let (since, why) = comparing.trouble().expect("a part");
+        let (since, why) = comparing.trouble(10_000).expect("a part");
         assert!(since == 2_000 && why.contains("looked through"), "{since} {why}");
         comparing.ended(Part::Intents, &Ok(()), 10_000);
-        assert_eq!(comparing.trouble().map(|it| it.0), Some(9_000));
+        assert_eq!(comparing.trouble(11_000), None);
+        comparing.died();
+        comparing.ended(Part::Intents, &Ok(()), 11_000);
+        assert!(comparing.trouble(11_000).is_some_and(|it| it.0 == 9_000 && it.1.contains("by itself")));
+        for part in Part::ALL {
+            comparing.ended(part, &Ok(()), 9_000);
+        }
+        // None of them comes back.
+        let (since, why) = comparing.trouble(9_000 + LONGEST_GO_MS).expect("a part");
+        assert!(since == 9_000 && why.contains("come to its end"), "{since} {why}");
     }
 }

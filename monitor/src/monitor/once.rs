@@ -188,7 +188,7 @@ impl Monitor {
         self.show_matchers(&mut logs).await?;
         let mut health = self.health();
         health.look(&read, now_ms()).await?;
-        health.look_at_watches(now_ms()).await?;
+        health.look_at_own_watches(now_ms()).await?;
         let (compared, ledger_error) = self.settle(&forest).await;
         self.alerts.deliver(DELIVER_FOR).await;
         let open = self.store.open_counts().await?;

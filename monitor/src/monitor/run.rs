@@ -84,6 +84,7 @@ impl Monitor {
                     let ending = *stop_again.borrow();
                     if work.is_finished() && !ending {
                         tracing::error!("the comparison of log and ledger ended by itself; it is begun again");
+                        comparing.died();
                         work = working();
                     }
                     if alerts.is_finished() && !ending {
@@ -92,7 +93,7 @@ impl Monitor {
                     }
                     tell_forest.send_replace(followers.forest());
                     let within =
-                        [(Within::Ledger, comparing.trouble()), (Within::TrustMaterial, unread.clone())];
+                        [(Within::Ledger, comparing.trouble(now_ms())), (Within::TrustMaterial, unread.clone())];
                     tell_fine.send_replace(watching.look(self, &followers.statuses(), within).await);
                 }
                 _ = refreshes.tick() => {

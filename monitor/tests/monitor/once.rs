@@ -6,7 +6,9 @@ use bundle::{Digest, EntryProof, Format, ImageReference, LogEntry};
 use monitor::LogSpec;
 use monitor::watchlist::{WatchKind, WatchMode, WatchRule};
 use sandbox::{SandboxLog, SandboxWitness, WitnessOptions};
-use store::{FindingKind, Intent, JobClass, NewObservation, RecordedEntry, RecordedSignature, Severity, Sink};
+use store::{
+    FindingKind, FindingState, Intent, JobClass, NewObservation, RecordedEntry, RecordedSignature, Severity, Sink,
+};
 use tlog::{Hash, WitnessPolicy};
 
 use crate::rig::{Rig, eventually, foreign, log_with, spec};
@@ -139,16 +141,17 @@ async fn all_that_was_met_in_registries_is_looked_at_and_not_only_the_first_of_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pass_without_sinks_leaves_the_alerts_of_the_monitor_beside_it_alone() {
+async fn a_pass_with_another_configuration_leaves_the_alerts_and_watches_of_the_monitor_beside_it_alone() {
     let log = log_with(10).await;
     let rig = Rig::following(&log).await;
     let pager = Sink { name: "pager".into(), min_severity: Severity::Info };
-    let found = monitor::finding::state_lost(None, "a test", "Something is lost.", 1);
+    let found = monitor::finding::matcher_never_matched("a watch of the other one", 0, 1);
     rig.store.raise(&[found], &[pager]).await.expect("raised");
     let waiting = async || rig.store.outbox_counts().await.expect("counts").iter().map(|it| it.waiting).sum::<u64>();
     assert_eq!(waiting().await, 1);
     rig.monitor().once(None).await.expect("a pass");
     assert_eq!(waiting().await, 1);
+    assert_eq!(rig.of_kind(FindingKind::MatcherNeverMatched).await[0].state, FindingState::Open);
     // Whoever stays has the last word on who is told.
     let running = rig.start();
     eventually("the alert is forgotten", async || waiting().await == 0).await;
