@@ -104,6 +104,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Findings { command: Some(FindingsCommand::Ack { config, id, because, for_ }), .. } => {
             commands::findings::acknowledge(&Config::load(&config.config)?, id, &because, &for_).await
         }
+        Command::Findings { command: Some(FindingsCommand::Close { config, id, because }), .. } => {
+            commands::findings::close(&Config::load(&config.config)?, id, &because).await
+        }
         Command::Evidence { command: EvidenceCommand::Export { config, id, out } } => {
             commands::evidence::export(&Config::load(&config.config)?, id, &out).await
         }

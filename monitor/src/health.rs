@@ -18,16 +18,6 @@ pub use conditions::{Condition, conditions, is_fine};
 pub(crate) use heartbeat::Heartbeat;
 pub use heartbeat::HeartbeatError;
 
-/// The kinds that end by themselves.
-const LEVELS: [FindingKind; 6] = [
-    FindingKind::Blind,
-    FindingKind::StaleLog,
-    FindingKind::ScanLag,
-    FindingKind::WitnessQuorumLost,
-    FindingKind::ClockSkew,
-    FindingKind::MatcherNeverMatched,
-];
-
 /// Watches over followers.
 pub(crate) struct Health {
     store: Arc<dyn Store>,
@@ -127,7 +117,7 @@ impl Health {
     /// What an earlier process has raised.
     async fn open_levels(&self) -> Result<BTreeMap<String, FindingKind>, StoreError> {
         let mut open = BTreeMap::new();
-        for kind in LEVELS {
+        for kind in FindingKind::ALL.iter().copied().filter(|kind| kind.ends_by_itself()) {
             let filter = FindingFilter {
                 states: vec![FindingState::Open, FindingState::Acknowledged],
                 kind: Some(kind),

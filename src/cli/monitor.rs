@@ -77,7 +77,7 @@ pub(crate) enum FindingsCommand {
         /// Its number
         id: i64,
     },
-    /// Take note of a finding: no more alerts for it until then, unless it worsens
+    /// Take note of a finding: no more alerts for it until then, unless it worsens or goes on
     Ack {
         #[command(flatten)]
         config: ConfigFile,
@@ -89,6 +89,16 @@ pub(crate) enum FindingsCommand {
         /// For how long, for example `7d`
         #[arg(long = "for", value_name = "TIME", default_value = "7d")]
         for_: String,
+    },
+    /// Say that a finding was dealt with: it is over, and comes back with the next event of its kind and cause
+    Close {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Its number
+        id: i64,
+        /// What came of it, for whoever reads it later
+        #[arg(long, value_name = "TEXT")]
+        because: String,
     },
 }
 

@@ -1,12 +1,13 @@
 //! `findings`: what the monitor saw, and taking note of it.
 
 use jiff::Timestamp;
-use store::{FindingFilter, FindingKind, FindingRow, FindingState, Severity};
+use store::{FindingFilter, FindingKind, FindingNote, FindingRow, FindingState, Severity};
 
 use super::{CLEAN, FAILED};
 use crate::cli::FindingsFilter;
 use crate::config::{Config, Problems};
 use crate::ended::Ended;
+use crate::rooms::monitor::{Told, told};
 use crate::{rooms, run, say};
 
 /// Lists findings, the newest first; fails where one is open, so that a script can ask.
@@ -82,6 +83,15 @@ pub(crate) async fn show(config: &Config, id: i64, json: bool) -> anyhow::Result
     if let (Some(until), Some(because)) = (row.acknowledged_until, &row.acknowledged_because) {
         say!("acknowledged until {} because {because}", when(until));
     }
+    if let (FindingState::Cleared, Some(at)) = (row.state, row.cleared_at) {
+        // A closed finding has the word of an acknowledgement, and no end of one.
+        let word = row.acknowledged_because.as_ref().filter(|_| row.acknowledged_until.is_none());
+        say!(
+            "over         {}{}",
+            when(at),
+            word.map_or_else(String::new, |because| format!(", closed because {because}"))
+        );
+    }
     say!("runbook      {}", monitor::finding::runbook(row.kind));
     if evidence > 0 {
         say!("evidence     {evidence} file{}: sealwatch evidence export {id}", if evidence == 1 { "" } else { "s" });
@@ -102,10 +112,35 @@ pub(crate) async fn acknowledge(config: &Config, id: i64, because: &str, for_: &
     let now = run::now_ms();
     let until = now.saturating_add(i64::try_from(length.as_millis()).unwrap_or(i64::MAX));
     let store = rooms::store_beside(config).await?;
-    if !store.acknowledge(id, until, because, &run::who(), now).await? {
+    let by = run::who();
+    let note = FindingNote { id, because, by: &by, at: now };
+    if !store.acknowledge(&note, until, &told(config, Told::Keeping)).await? {
         return Err(unknown(id));
     }
     say!("finding {id} is acknowledged until {}", when(until));
+    Ok(CLEAN)
+}
+
+/// Ends a finding that a person has dealt with.
+pub(crate) async fn close(config: &Config, id: i64, because: &str) -> anyhow::Result<u8> {
+    if because.trim().is_empty() {
+        return Err(Ended::usage("--because is empty: say what came of it, for whoever reads it later"));
+    }
+    let store = rooms::store_beside(config).await?;
+    let row = store.finding(id).await?.ok_or_else(|| unknown(id))?;
+    if row.kind.ends_by_itself() {
+        return Err(Ended::usage(format!(
+            "finding {id} is {}, which lasts as long as it is so and ends by itself; quiet it with `sealwatch findings \
+             ack {id} --because \"…\"`",
+            row.kind
+        )));
+    }
+    let by = run::who();
+    let note = FindingNote { id, because, by: &by, at: run::now_ms() };
+    if !store.close_finding(&note, &told(config, Told::All)).await? {
+        return Err(unknown(id));
+    }
+    say!("finding {id} is closed");
     Ok(CLEAN)
 }
 
@@ -134,5 +169,7 @@ fn described(row: &FindingRow) -> serde_json::Value {
         "acknowledged_until": row.acknowledged_until,
         "acknowledged_because": row.acknowledged_because,
         "acknowledged_by": row.acknowledged_by,
+        "acknowledged_occurrences": row.acknowledged_occurrences,
+        "cleared_at": row.cleared_at,
     })
 }

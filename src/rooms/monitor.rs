@@ -3,6 +3,8 @@
 mod sinks;
 mod watches;
 
+pub(crate) use sinks::{Told, told};
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

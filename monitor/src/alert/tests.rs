@@ -206,6 +206,30 @@ async fn an_alertmanager_that_forgot_is_reminded_of_what_is_open() {
 }
 
 #[tokio::test]
+async fn an_acknowledgement_ends_what_alertmanager_repeats_until_it_is_over() {
+    let (store, receiver) = (memory().await, Http::start().await);
+    let url = SecretString::from(receiver.url());
+    let configs = [config("am", SinkKind::Alertmanager { url, ca_pem: None })];
+    let running = Running::start(&configs, &store, Duration::from_secs(60));
+    let id = raise(&store, &running.alerts, finding("a")).await;
+    let fired = receiver.wait_for(1).await[0].json();
+    let now = jiff::Timestamp::now().as_millisecond();
+    let note = store::FindingNote { id, because: "known", by: "ann", at: now };
+    assert!(store.acknowledge(&note, now + 60_000, running.alerts.sinks()).await.unwrap());
+    let is_over = |json: &serde_json::Value| {
+        json[0]["endsAt"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap() <= jiff::Timestamp::now()
+    };
+    let over = receiver.wait_until(move |request| is_over(&request.json())).await.json();
+    assert_eq!(over[0]["labels"], fired[0]["labels"], "the same labels are the same alert");
+    // The acknowledgement ends: it fires again.
+    let before = receiver.count();
+    assert_eq!(store.expire_acknowledgements(now + 60_000, running.alerts.sinks()).await.unwrap(), 1);
+    let again = receiver.wait_for(before + 1).await[before].json();
+    assert!(!is_over(&again), "{again}");
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn slack_and_pagerduty_get_what_they_understand() {
     let (store, slack, duty) = (memory().await, Http::start().await, Http::start().await);
     let slack_url = SecretString::from(format!("{}/services/{TOKEN}", slack.url()));

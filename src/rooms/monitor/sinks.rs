@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use monitor::SinkConfig;
 use monitor::config::SinkKind;
 use secrecy::SecretString;
-use store::Severity;
+use store::{Severity, Sink};
 use toml::Spanned;
 
 use crate::config::{AlertTable, Config, Problems, is_http, read_secret};
@@ -15,7 +15,7 @@ pub(super) fn sinks(config: &Config, problems: &mut Problems) -> Vec<SinkConfig>
     let mut all: Vec<SinkConfig> = Vec::new();
     for spanned in &config.file.alert {
         let table = spanned.get_ref();
-        let name = table.name.as_ref().map_or_else(|| table.kind.get_ref().clone(), |name| name.get_ref().clone());
+        let name = name(table);
         if all.iter().any(|sink| sink.name == name) {
             problems.note(spanned.span(), format!("[[alert]] {name:?} is there twice"), "give each alert its own name");
             continue;
@@ -39,6 +39,31 @@ pub(super) fn sinks(config: &Config, problems: &mut Problems) -> Vec<SinkConfig>
         }
     }
     all
+}
+
+/// The sinks by name, without their secrets: for whoever takes note of a finding, and needs not be able to send an alert.
+pub(crate) fn told(config: &Config, which: Told) -> Vec<Sink> {
+    let tables = config.file.alert.iter().map(Spanned::get_ref);
+    // These keep an alert until it is told that it is over, and repeat it meanwhile.
+    let keeps = |table: &AlertTable| matches!(table.kind.get_ref().as_str(), "alertmanager" | "pagerduty");
+    // Whether one was told of a finding is in the outbox; its own bound does not matter here.
+    tables
+        .filter(|table| which == Told::All || keeps(table))
+        .map(|table| Sink { name: name(table), min_severity: Severity::Info })
+        .collect()
+}
+
+/// Which sinks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Told {
+    /// Each.
+    All,
+    /// Those that keep an alert until they are told that it is over.
+    Keeping,
+}
+
+fn name(table: &AlertTable) -> String {
+    table.name.as_ref().map_or_else(|| table.kind.get_ref().clone(), |name| name.get_ref().clone())
 }
 
 fn kind(label: &str, spanned: &Spanned<AlertTable>, problems: &mut Problems) -> Option<SinkKind> {

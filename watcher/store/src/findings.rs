@@ -66,6 +66,19 @@ pub struct Sink {
     pub min_severity: Severity,
 }
 
+/// What a person has to say about a finding.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FindingNote<'a> {
+    /// The finding's id.
+    pub id: i64,
+    /// Why.
+    pub because: &'a str,
+    /// Who.
+    pub by: &'a str,
+    /// When, in unix milliseconds.
+    pub at: i64,
+}
+
 /// What became of something seen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Raised {
@@ -105,8 +118,10 @@ pub trait Findings: Send + Sync {
     ///
     /// The same fingerprint again: the same occurrence changes nothing but `last_seen_at`; another one is counted and
     /// its evidence kept. The sinks are told when a finding is new, its severity rises, it comes back after it was
-    /// cleared, or its occurrences reach 10, 100, 1000 and so on; of an acknowledged one only when its severity rises,
-    /// which opens it again. Title and detail stay those of the first time until one of these happens.
+    /// cleared, or its occurrences reach 10, 100, 1000 and so on (of kinds whose occurrences are events of their own 2, 5,
+    /// 20, 50 and so on, too). An acknowledged one opens again when its severity rises, when it reaches the next of these
+    /// numbers, and, of those kinds, with the next occurrence. One that a person has closed comes back with an occurrence
+    /// that was not known. Title and detail stay those of the first time until one of these happens.
     async fn raise(&self, findings: &[NewFinding], sinks: &[Sink]) -> Result<Vec<Raised>, StoreError>;
 
     /// Ends a finding that has an end. Those of the sinks that were told of it are told that it is over. `false`: there
@@ -122,8 +137,14 @@ pub trait Findings: Send + Sync {
     /// What proves a finding, the oldest occurrence first.
     async fn evidence(&self, id: i64) -> Result<Vec<EvidenceRow>, StoreError>;
 
-    /// Quiets a finding until a time in unix milliseconds. `false`: there is none, or it is over.
-    async fn acknowledge(&self, id: i64, until: i64, because: &str, by: &str, at: i64) -> Result<bool, StoreError>;
+    /// Quiets a finding until a time in unix milliseconds, and notes how often it was seen by then. Those of the sinks
+    /// that were told of it are told that it is over for now: give those that keep what they are told. `false`: there is
+    /// none, or it is over.
+    async fn acknowledge(&self, note: &FindingNote<'_>, until: i64, sinks: &[Sink]) -> Result<bool, StoreError>;
+
+    /// Ends a finding by a person's word, which is kept in the place of an acknowledgement's. Those of the sinks that
+    /// were told of it are told that it is over. `false`: there is none, or it is over.
+    async fn close_finding(&self, note: &FindingNote<'_>, sinks: &[Sink]) -> Result<bool, StoreError>;
 
     /// Opens each finding again whose acknowledgement has ended, and tells the sinks; answers how many.
     async fn expire_acknowledgements(&self, now: i64, sinks: &[Sink]) -> Result<u64, StoreError>;

@@ -53,7 +53,8 @@ pub use dead_letters::{DeadLetter, DeadLetters};
 pub use error::StoreError;
 pub use events::{Events, LeasedEvent, NewEvent};
 pub use findings::{
-    EvidenceRow, FindingFilter, FindingKind, FindingRow, FindingState, Findings, NewFinding, Raised, Severity, Sink,
+    EvidenceRow, FindingFilter, FindingKind, FindingNote, FindingRow, FindingState, Findings, NewFinding, Raised,
+    Severity, Sink,
 };
 pub use followed_logs::{
     Advance, FollowedLog, FollowedLogs, Head, LogLease, LogTrust, NewTrust, NoteRow, NoteSeen, VerifiedPosition,

@@ -97,6 +97,35 @@ words!(
     ClockSkew = "clock_skew",
 );
 
+impl FindingKind {
+    /// It is a state that lasts, and ends by itself: nobody can end it by a word.
+    pub fn ends_by_itself(self) -> bool {
+        matches!(
+            self,
+            Self::Blind
+                | Self::StaleLog
+                | Self::ScanLag
+                | Self::WitnessQuorumLost
+                | Self::ClockSkew
+                | Self::MatcherNeverMatched
+        )
+    }
+
+    /// Each occurrence is an event of its own, which whoever has looked at those before has not seen: it ends an
+    /// acknowledgement. Of the others one cause is seen again and again, with each head or each try.
+    pub(crate) fn each_is_news(self) -> bool {
+        matches!(
+            self,
+            Self::WithheldEntry
+                | Self::UnexpectedIdentity
+                | Self::KeyUsedOutside
+                | Self::RetiredKeyUsed
+                | Self::StateLost
+                | Self::TrustMaterialChanged
+        )
+    }
+}
+
 /// Where a finding stands.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum FindingState {

@@ -34,6 +34,8 @@ pub struct FindingRow {
     pub acknowledged_because: Option<String>,
     /// Who acknowledged it.
     pub acknowledged_by: Option<String>,
+    /// How often it had been seen when it was acknowledged.
+    pub acknowledged_occurrences: Option<u64>,
     /// When it was over.
     pub cleared_at: Option<i64>,
     /// How often the sinks were told.
@@ -55,9 +57,14 @@ from_row!(FindingRow, |row| Ok(Self {
     acknowledged_until: row.try_get("acknowledged_until")?,
     acknowledged_because: row.try_get("acknowledged_because")?,
     acknowledged_by: row.try_get("acknowledged_by")?,
+    acknowledged_occurrences: occurrences_by_then(row.try_get("acknowledged_occurrences")?)?,
     cleared_at: row.try_get("cleared_at")?,
     alerts: converted("alerts", row.try_get::<i64, _>("alerts")?)?,
 }));
+
+fn occurrences_by_then(count: Option<i64>) -> sqlx::Result<Option<u64>> {
+    count.map(|count| converted("acknowledged_occurrences", count)).transpose()
+}
 
 /// One occurrence of a finding.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -83,6 +90,8 @@ pub(crate) struct Standing {
     pub(crate) severity: Severity,
     pub(crate) state: FindingState,
     pub(crate) occurrences: u64,
+    /// A person ended it, not time.
+    pub(crate) closed: bool,
 }
 
 from_row!(Standing, |row| Ok(Self {
@@ -90,4 +99,5 @@ from_row!(Standing, |row| Ok(Self {
     severity: parsed("severity", row.try_get("severity")?)?,
     state: parsed("state", row.try_get("state")?)?,
     occurrences: converted("occurrences", row.try_get::<i64, _>("occurrences")?)?,
+    closed: row.try_get::<i64, _>("closed")? != 0,
 }));

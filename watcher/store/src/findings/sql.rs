@@ -8,14 +8,14 @@ macro_rules! select_finding {
             $function,
             "
 SELECT id, kind, severity, fingerprint, log_origin, title, detail, first_seen_at, last_seen_at, occurrences,
-    state, acknowledged_until, acknowledged_because, acknowledged_by, cleared_at, alerts
+    state, acknowledged_until, acknowledged_because, acknowledged_by, acknowledged_occurrences, cleared_at, alerts
 FROM findings WHERE ",
             $condition
         )
     };
 }
 
-/// Inserted without occurrences: they are counted next, in the same transaction. The row is locked from here on.
+/// A finding that was closed has the word of an acknowledgement, and no end of one. Inserted without occurrences: they are counted next, in the same transaction. The row is locked from here on.
 pub(crate) const TOUCH: &str = "-- findings::raise
 INSERT INTO findings (fingerprint_hash, fingerprint, kind, severity, log_origin, title, detail, state,
     first_seen_at, last_seen_at, occurrences, alerts)
@@ -23,7 +23,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, 'open', $8, $8, 0, 0)
 ON CONFLICT (fingerprint_hash) DO UPDATE SET last_seen_at =
     CASE WHEN findings.last_seen_at < excluded.last_seen_at THEN excluded.last_seen_at
     ELSE findings.last_seen_at END
-RETURNING id, severity, state, occurrences";
+RETURNING id, severity, state, occurrences,
+    CAST(CASE WHEN state = 'cleared' AND acknowledged_at IS NOT NULL AND acknowledged_until IS NULL THEN 1 ELSE 0 END
+        AS BIGINT) AS closed";
 
 pub(crate) const KNOWN_OCCURRENCES: &str = "-- findings::raise
 SELECT occurrence, CAST(COALESCE(LENGTH(evidence), 0) AS BIGINT) FROM finding_evidence WHERE finding_id = $1";
@@ -33,6 +35,9 @@ INSERT INTO finding_evidence (finding_id, occurrence, occurred_at, evidence) VAL
 ON CONFLICT (finding_id, occurrence) DO UPDATE SET
     occurred_at = excluded.occurred_at,
     evidence = COALESCE(excluded.evidence, finding_evidence.evidence)";
+
+pub(crate) const REOPEN_NOW: &str = "-- findings::raise
+UPDATE findings SET state = 'open' WHERE id = $1";
 
 pub(crate) const RESTATE: &str = "-- findings::raise
 UPDATE findings SET severity = $2, title = $3, detail = $4, state = 'open', cleared_at = NULL WHERE id = $1";
@@ -68,11 +73,16 @@ ORDER BY occurred_at, occurrence";
 
 pub(crate) const ACKNOWLEDGE: &str = "-- findings::acknowledge
 UPDATE findings SET state = 'acknowledged', acknowledged_until = $2, acknowledged_because = $3,
-    acknowledged_by = $4, acknowledged_at = $5
+    acknowledged_by = $4, acknowledged_at = $5, acknowledged_occurrences = occurrences
+WHERE id = $1 AND state <> 'cleared'";
+
+pub(crate) const CLOSE: &str = "-- findings::close_finding
+UPDATE findings SET state = 'cleared', cleared_at = $4, acknowledged_until = NULL, acknowledged_because = $2,
+    acknowledged_by = $3, acknowledged_at = $4, acknowledged_occurrences = occurrences
 WHERE id = $1 AND state <> 'cleared'";
 
 pub(crate) const ENDED_ACKNOWLEDGEMENTS: &str = "-- findings::expire_acknowledgements
-SELECT id, severity, state, occurrences FROM findings
+SELECT id, severity, state, occurrences, CAST(0 AS BIGINT) AS closed FROM findings
 WHERE state = 'acknowledged' AND acknowledged_until <= $1 ORDER BY fingerprint_hash LIMIT 1000";
 
 pub(crate) const REOPEN: &str = "-- findings::expire_acknowledgements

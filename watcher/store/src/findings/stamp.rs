@@ -47,11 +47,11 @@ macro_rules! stamp_findings {
                     .bind(first.at)
                     .fetch_one(&mut **tx)
                     .await?;
-                let Standing { id, mut severity, mut state, mut occurrences } = standing;
+                let Standing { id, mut severity, mut state, mut occurrences, closed } = standing;
                 let mut known = std::collections::HashSet::<String>::new();
                 let mut kept_bytes = 0usize;
                 if occurrences > 0 {
-                    let rows: Vec<(String,)> =
+                    let rows: Vec<(String, i64)> =
                         sqlx::query_as(sql::KNOWN_OCCURRENCES).bind(id).fetch_all(&mut **tx).await?;
                     for (occurrence, bytes) in rows {
                         kept_bytes = kept_bytes.saturating_add(usize::try_from(bytes).unwrap_or(usize::MAX));
@@ -63,9 +63,12 @@ macro_rules! stamp_findings {
                 for finding in times {
                     let occurrence = text(&finding.occurrence);
                     let new = occurrences == 0;
-                    let back = state == crate::FindingState::Cleared;
                     let worse = finding.severity > severity;
                     let fresh = !known.contains(occurrence.as_ref());
+                    // What a person has dealt with does not come back because somebody reads the log again.
+                    let dealt_with = closed && !fresh && !occurrence.is_empty();
+                    let back = state == crate::FindingState::Cleared && !dealt_with;
+                    let worse = worse && !dealt_with;
                     let counted = fresh || back;
                     occurrences = occurrences.saturating_add(u64::from(counted));
                     last_seen_at = last_seen_at.max(finding.at);
@@ -93,9 +96,14 @@ macro_rules! stamp_findings {
                             .await?;
                         state = crate::FindingState::Open;
                     }
-                    let quiet = state == crate::FindingState::Acknowledged;
-                    let many = counted && crate::findings::is_milestone(occurrences);
-                    let alerted = !quiet && (new || worse || back || many);
+                    let many = counted && crate::findings::is_milestone(finding.kind, occurrences);
+                    let grown =
+                        counted && state == crate::FindingState::Acknowledged && (many || finding.kind.each_is_news());
+                    if grown {
+                        sqlx::query(sql::REOPEN_NOW).bind(id).execute(&mut **tx).await?;
+                        state = crate::FindingState::Open;
+                    }
+                    let alerted = new || worse || back || many || grown;
                     answers.push(crate::Raised { id, new, alerted });
                 }
                 let alerted = answers.iter().any(|answer| answer.alerted);
@@ -110,6 +118,22 @@ macro_rules! stamp_findings {
                     *told |= Self::enqueue_alerts(tx, id, severity, sinks).await?;
                 }
                 Ok(answers)
+            }
+
+            /// Tells those of the sinks that it is over who were told last that it is not; answers whether there is one.
+            async fn enqueue_end(
+                tx: &mut sqlx::Transaction<'_, $Database>,
+                id: i64,
+                sinks: &[crate::Sink],
+            ) -> Result<bool, crate::StoreError> {
+                let told: Vec<(String,)> =
+                    sqlx::query_as(crate::findings::sql::TOLD).bind(id).fetch_all(&mut **tx).await?;
+                let mut ended = false;
+                for (sink,) in told.iter().filter(|(sink,)| sinks.iter().any(|known| known.name == *sink)) {
+                    Self::enqueue_alert(tx, id, sink, true).await?;
+                    ended = true;
+                }
+                Ok(ended)
             }
 
             /// Wakes whoever drains the outbox.
@@ -151,15 +175,9 @@ macro_rules! stamp_findings {
                     .fetch_optional(&mut *tx)
                     .await?;
                 let Some((id,)) = cleared else { return Ok(false) };
-                let told: Vec<(String,)> = sqlx::query_as(sql::TOLD).bind(id).fetch_all(&mut *tx).await?;
-                let told: Vec<String> = told.into_iter().map(|(sink,)| sink).collect();
-                for sink in &told {
-                    if sinks.iter().any(|known| known.name == *sink) {
-                        Self::enqueue_alert(&mut tx, id, sink, true).await?;
-                    }
-                }
+                let told = Self::enqueue_end(&mut tx, id, sinks).await?;
                 tx.commit().await?;
-                self.wake_if(!told.is_empty());
+                self.wake_if(told);
                 Ok(true)
             }
 
@@ -195,23 +213,44 @@ macro_rules! stamp_findings {
 
             async fn acknowledge(
                 &self,
-                id: i64,
+                note: &crate::FindingNote<'_>,
                 until: i64,
-                because: &str,
-                by: &str,
-                at: i64,
+                sinks: &[crate::Sink],
             ) -> Result<bool, crate::StoreError> {
                 let mut tx = self.begin().await?;
                 let done = sqlx::query(crate::findings::sql::ACKNOWLEDGE)
-                    .bind(id)
+                    .bind(note.id)
                     .bind(until)
-                    .bind(crate::column::text(because))
-                    .bind(crate::column::text(by))
-                    .bind(at)
+                    .bind(crate::column::text(note.because))
+                    .bind(crate::column::text(note.by))
+                    .bind(note.at)
                     .execute(&mut *tx)
                     .await?;
+                let done = done.rows_affected() > 0;
+                let told = done && Self::enqueue_end(&mut tx, note.id, sinks).await?;
                 tx.commit().await?;
-                Ok(done.rows_affected() > 0)
+                self.wake_if(told);
+                Ok(done)
+            }
+
+            async fn close_finding(
+                &self,
+                note: &crate::FindingNote<'_>,
+                sinks: &[crate::Sink],
+            ) -> Result<bool, crate::StoreError> {
+                let mut tx = self.begin().await?;
+                let done = sqlx::query(crate::findings::sql::CLOSE)
+                    .bind(note.id)
+                    .bind(crate::column::text(note.because))
+                    .bind(crate::column::text(note.by))
+                    .bind(note.at)
+                    .execute(&mut *tx)
+                    .await?;
+                let done = done.rows_affected() > 0;
+                let told = done && Self::enqueue_end(&mut tx, note.id, sinks).await?;
+                tx.commit().await?;
+                self.wake_if(told);
+                Ok(done)
             }
 
             async fn expire_acknowledgements(&self, now: i64, sinks: &[crate::Sink]) -> Result<u64, crate::StoreError> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::is_milestone;
 use crate::testing::{finding, on_both_engines, sinks};
-use crate::{FindingFilter, FindingKind, FindingState, NewFinding, Severity, Store};
+use crate::{FindingFilter, FindingKind, FindingNote, FindingState, NewFinding, Severity, Store};
 
 /// How many alerts wait for a sink.
 async fn waiting(store: &dyn Store, sink: &str) -> u64 {
@@ -13,6 +13,10 @@ async fn waiting(store: &dyn Store, sink: &str) -> u64 {
 
 fn time(occurrence: &str) -> NewFinding {
     NewFinding { occurrence: occurrence.to_owned(), ..finding("cause", Severity::Critical) }
+}
+
+fn note(id: i64) -> FindingNote<'static> {
+    FindingNote { id, because: "known", by: "ann", at: 20 }
 }
 
 #[test]
@@ -27,10 +31,12 @@ fn the_closed_sets_read_their_own_words() {
 }
 
 #[test]
-fn milestones_are_the_powers_of_ten() {
-    let found: Vec<u64> = (0..=100_000).filter(|count| is_milestone(*count)).collect();
-    assert_eq!(found, [10, 100, 1_000, 10_000, 100_000]);
-    assert!(!is_milestone(u64::MAX));
+fn milestones_are_the_powers_of_ten_and_closer_where_each_is_an_event() {
+    let of = |kind| (0..=100_000).filter(|count| is_milestone(kind, *count)).collect::<Vec<u64>>();
+    assert_eq!(of(FindingKind::MissingLeaf), [10, 100, 1_000, 10_000, 100_000]);
+    let events = of(FindingKind::WithheldEntry);
+    assert_eq!(events[..8], [2, 5, 10, 20, 50, 100, 200, 500]);
+    assert!(!is_milestone(FindingKind::WithheldEntry, u64::MAX));
 }
 
 on_both_engines! {
@@ -164,23 +170,87 @@ on_both_engines! {
         let store = database.store();
         let warning = |number: u32| NewFinding { severity: Severity::Warning, ..time(&format!("log/{number}")) };
         let id = store.raise(&[warning(0)], &sinks()).await.unwrap()[0].id;
-        assert!(store.acknowledge(id, 1_000, "known", "ann", 20).await.unwrap());
+        assert!(store.acknowledge(&note(id), 1_000, &sinks()[..1]).await.unwrap());
         let row = store.finding(id).await.unwrap().unwrap();
         assert_eq!((row.state, row.acknowledged_until), (FindingState::Acknowledged, Some(1_000)));
         assert_eq!((row.acknowledged_because.as_deref(), row.acknowledged_by.as_deref()), (Some("known"), Some("ann")));
-        for number in 1..20 {
+        for number in 1..9 {
             assert!(!store.raise(&[warning(number)], &sinks()).await.unwrap()[0].alerted, "{number}");
         }
-        assert_eq!(store.finding(id).await.unwrap().unwrap().occurrences, 20);
+        let row = store.finding(id).await.unwrap().unwrap();
+        assert_eq!((row.occurrences, row.acknowledged_occurrences), (9, Some(1)));
         assert!(store.raise(&[time("log/0")], &sinks()).await.unwrap()[0].alerted);
         assert_eq!(store.finding(id).await.unwrap().unwrap().state, FindingState::Open);
         assert_eq!((waiting(&*store, "pager").await, waiting(&*store, "mail").await), (1, 2));
     }
 
+    async fn what_is_seen_after_an_acknowledgement_is_news(database) {
+        let store = database.store();
+        let noisy = |number: u32| NewFinding { kind: FindingKind::MissingLeaf, ..time(&format!("{number}..")) };
+        let id = store.raise(&[noisy(0)], &sinks()).await.unwrap()[0].id;
+        store.acknowledge(&note(id), 1_000, &[]).await.unwrap();
+        for number in 1..9 {
+            assert!(!store.raise(&[noisy(number)], &sinks()).await.unwrap()[0].alerted, "{number}");
+        }
+        assert!(store.raise(&[noisy(9)], &sinks()).await.unwrap()[0].alerted, "ten times as often");
+        assert_eq!(store.finding(id).await.unwrap().unwrap().state, FindingState::Open);
+
+        let event = |number: u32| NewFinding {
+            kind: FindingKind::WithheldEntry,
+            fingerprint: "event".to_owned(),
+            ..time(&format!("log/{number}"))
+        };
+        let id = store.raise(&[event(0), event(1), event(2)], &sinks()).await.unwrap()[0].id;
+        store.acknowledge(&note(id), 1_000, &[]).await.unwrap();
+        assert!(!store.raise(&[event(1)], &sinks()).await.unwrap()[0].alerted, "that one was seen");
+        assert!(store.raise(&[event(3)], &sinks()).await.unwrap()[0].alerted, "another entry is withheld");
+        assert_eq!(store.finding(id).await.unwrap().unwrap().state, FindingState::Open);
+        assert!(store.raise(&[event(4)], &sinks()).await.unwrap()[0].alerted, "the fifth");
+        assert!(!store.raise(&[event(5)], &sinks()).await.unwrap()[0].alerted);
+    }
+
+    async fn who_keeps_what_it_is_told_hears_of_an_acknowledgement_and_of_its_end(database) {
+        let store = database.store();
+        let id = store.raise(&[time("")], &sinks()).await.unwrap()[0].id;
+        let told = async |sink: &str| {
+            let mut told = Vec::new();
+            while let Some(alert) = store.lease_alert(sink, 60_000).await.unwrap() {
+                told.push(alert.resolved);
+                assert!(store.finish_alert(&alert).await.unwrap());
+            }
+            told
+        };
+        store.acknowledge(&note(id), 1_000, &sinks()[..1]).await.unwrap();
+        // Again, for longer: it was told.
+        store.acknowledge(&note(id), 2_000, &sinks()[..1]).await.unwrap();
+        assert_eq!((told("pager").await, told("mail").await), (vec![false, true], vec![false]));
+        store.expire_acknowledgements(2_000, &sinks()).await.unwrap();
+        assert_eq!((told("pager").await, told("mail").await), (vec![false], vec![false]));
+    }
+
+    async fn what_a_person_has_closed_is_over_and_comes_back_with_what_is_new(database) {
+        let store = database.store();
+        let id = store.raise(&[time("log/1")], &sinks()).await.unwrap()[0].id;
+        assert!(store.close_finding(&note(id), &sinks()).await.unwrap());
+        assert!(!store.close_finding(&note(id), &sinks()).await.unwrap());
+        assert!(!store.close_finding(&note(id + 1), &sinks()).await.unwrap());
+        let row = store.finding(id).await.unwrap().unwrap();
+        assert_eq!((row.state, row.cleared_at), (FindingState::Cleared, Some(20)));
+        assert_eq!((row.acknowledged_because.as_deref(), row.acknowledged_until), (Some("known"), None));
+        assert_eq!((waiting(&*store, "pager").await, waiting(&*store, "mail").await), (2, 2));
+        // The log is read again: that leaf was dealt with.
+        assert!(!store.raise(&[time("log/1")], &sinks()).await.unwrap()[0].alerted);
+        let row = store.finding(id).await.unwrap().unwrap();
+        assert_eq!((row.state, row.occurrences), (FindingState::Cleared, 1));
+        assert!(store.raise(&[time("log/2")], &sinks()).await.unwrap()[0].alerted);
+        let row = store.finding(id).await.unwrap().unwrap();
+        assert_eq!((row.state, row.occurrences, row.cleared_at), (FindingState::Open, 2, None));
+    }
+
     async fn an_acknowledgement_ends_and_what_is_over_takes_none(database) {
         let store = database.store();
         let id = store.raise(&[time("")], &sinks()).await.unwrap()[0].id;
-        store.acknowledge(id, 1_000, "known", "ann", 20).await.unwrap();
+        store.acknowledge(&note(id), 1_000, &[]).await.unwrap();
         assert_eq!(store.expire_acknowledgements(999, &sinks()).await.unwrap(), 0);
         let (one, two) = (store.clone(), store.clone());
         let (one, two) = tokio::join!(
@@ -192,8 +262,8 @@ on_both_engines! {
         assert_eq!((row.state, row.alerts), (FindingState::Open, 2));
         assert_eq!(waiting(&*store, "pager").await, 2);
         store.clear_finding("cause", 30, &sinks()).await.unwrap();
-        assert!(!store.acknowledge(id, 2_000, "late", "bob", 40).await.unwrap());
-        assert!(!store.acknowledge(id + 1, 2_000, "none", "bob", 40).await.unwrap());
+        assert!(!store.acknowledge(&note(id), 2_000, &[]).await.unwrap());
+        assert!(!store.acknowledge(&note(id + 1), 2_000, &[]).await.unwrap());
     }
 
     async fn findings_are_listed_by_what_is_asked(database) {
