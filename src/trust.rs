@@ -77,7 +77,7 @@ pub(crate) fn sigstore(
             }
         }
     }
-    let ca_pem = match &table.get_ref().ca_file {
+    let mut ca_pem = match &table.get_ref().ca_file {
         Some(path) => Some(file_bytes(&label, "ca_file", path.get_ref(), path.span(), problems)?),
         None => None,
     };
@@ -143,6 +143,12 @@ pub(crate) fn sigstore(
     }
     if signing.is_none() {
         log = log_of_tables(config, &label, table, &trust, problems)?;
+    }
+    if let Some((origin, table)) = log.as_ref().and_then(|log| config.file.log.get_key_value(&log.origin))
+        && let Some(path) = &table.get_ref().ca_file
+    {
+        let pem = file_bytes(&format!("[log.\"{origin}\"]"), "ca_file", path.get_ref(), path.span(), problems)?;
+        ca_pem.get_or_insert_default().extend(pem);
     }
     Some(Sigstore { trust: Arc::new(trust), log, timestamp_authorities, ca_pem })
 }

@@ -211,9 +211,9 @@ fn sink(config: &SinkConfig) -> Result<Box<dyn AlertSink>, AlertsError> {
         SinkKind::Webhook { url, secret, ca_pem } => {
             Box::new(webhook::Webhook::new(name, url, secret.clone(), ca_pem.as_deref())?)
         }
-        SinkKind::Slack { url } => Box::new(slack::Slack::new(name, url)?),
-        SinkKind::PagerDuty { url, routing_key } => {
-            Box::new(pagerduty::PagerDuty::new(name, url, routing_key.clone())?)
+        SinkKind::Slack { url, ca_pem } => Box::new(slack::Slack::new(name, url, ca_pem.as_deref())?),
+        SinkKind::PagerDuty { url, routing_key, ca_pem } => {
+            Box::new(pagerduty::PagerDuty::new(name, url, routing_key.clone(), ca_pem.as_deref())?)
         }
         SinkKind::Mail { url, login, from, to, plain, ca_pem } => {
             let server = mail::Server { url, login: login.as_ref(), plain: *plain, ca_pem: ca_pem.as_deref() };

@@ -254,6 +254,8 @@ pub enum SinkKind {
     Slack {
         /// Where.
         url: SecretString,
+        /// A private CA (PEM).
+        ca_pem: Option<Vec<u8>>,
     },
     /// PagerDuty events v2.
     PagerDuty {
@@ -261,6 +263,8 @@ pub enum SinkKind {
         url: SecretString,
         /// The routing key.
         routing_key: SecretString,
+        /// A private CA (PEM).
+        ca_pem: Option<Vec<u8>>,
     },
     /// Mail.
     Mail {

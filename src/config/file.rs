@@ -201,6 +201,8 @@ pub(crate) struct LogTable {
     pub(crate) witness_policy_file: Option<Spanned<PathBuf>>,
     pub(crate) stale_after: Option<Spanned<String>>,
     pub(crate) requests_per_second: Option<Spanned<u32>>,
+    /// A private CA, for reading and for writing it.
+    pub(crate) ca_file: Option<Spanned<PathBuf>>,
     /// Retired: read to its end, then it must not grow.
     #[serde(default)]
     pub(crate) closed: bool,

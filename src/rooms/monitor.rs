@@ -155,3 +155,6 @@ fn limits(table: &MonitorTable, problems: &mut Problems) -> Limits {
     }
     limits
 }
+
+#[cfg(test)]
+mod tests;

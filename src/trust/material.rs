@@ -199,6 +199,10 @@ fn completed(mut spec: LogSpec, known: Known<'_>, problems: &mut Problems) -> Op
             }
         };
     }
+    if let Some(path) = &table.ca_file {
+        let pem = file_bytes(&label, "ca_file", path.get_ref(), path.span(), problems)?;
+        spec.ca_pem.get_or_insert_default().extend(pem);
+    }
     if let Some(path) = &table.witness_policy_file {
         let bytes = file_bytes(&label, "witness_policy_file", path.get_ref(), path.span(), problems)?;
         let read = std::str::from_utf8(&bytes).map_err(|e| e.to_string());

@@ -22,8 +22,13 @@ pub(super) struct PagerDuty {
 }
 
 impl PagerDuty {
-    pub(super) fn new(name: String, url: &SecretString, routing_key: SecretString) -> Result<Self, AlertsError> {
-        let receiver = Receiver::new(&name, url, "", None)?;
+    pub(super) fn new(
+        name: String,
+        url: &SecretString,
+        routing_key: SecretString,
+        ca_pem: Option<&[u8]>,
+    ) -> Result<Self, AlertsError> {
+        let receiver = Receiver::new(&name, url, "", ca_pem)?;
         Ok(Self { name, receiver, routing_key })
     }
 }

@@ -20,8 +20,8 @@ pub(super) struct Slack {
 }
 
 impl Slack {
-    pub(super) fn new(name: String, url: &SecretString) -> Result<Self, AlertsError> {
-        let receiver = Receiver::new(&name, url, "", None)?;
+    pub(super) fn new(name: String, url: &SecretString, ca_pem: Option<&[u8]>) -> Result<Self, AlertsError> {
+        let receiver = Receiver::new(&name, url, "", ca_pem)?;
         Ok(Self { name, receiver })
     }
 }

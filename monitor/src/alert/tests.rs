@@ -235,8 +235,11 @@ async fn slack_and_pagerduty_get_what_they_understand() {
     let slack_url = SecretString::from(format!("{}/services/{TOKEN}", slack.url()));
     let duty_url = SecretString::from(format!("{}/v2/enqueue", duty.url()));
     let configs = [
-        config("slack", SinkKind::Slack { url: slack_url }),
-        config("pager", SinkKind::PagerDuty { url: duty_url, routing_key: SecretString::from("r0uting") }),
+        config("slack", SinkKind::Slack { url: slack_url, ca_pem: None }),
+        config(
+            "pager",
+            SinkKind::PagerDuty { url: duty_url, routing_key: SecretString::from("r0uting"), ca_pem: None },
+        ),
     ];
     let running = Running::start(&configs, &store, Duration::from_secs(60));
     raise(&store, &running.alerts, finding("a")).await;
@@ -394,8 +397,8 @@ async fn nothing_that_can_be_printed_holds_a_token() {
     let secret = || SecretString::from(TOKEN);
     let kinds = [
         SinkKind::Webhook { url: url.clone(), secret: secret(), ca_pem: None },
-        SinkKind::Slack { url: url.clone() },
-        SinkKind::PagerDuty { url: gone.clone(), routing_key: secret() },
+        SinkKind::Slack { url: url.clone(), ca_pem: None },
+        SinkKind::PagerDuty { url: gone.clone(), routing_key: secret(), ca_pem: None },
         SinkKind::Alertmanager { url: gone, ca_pem: None },
         SinkKind::Webhook { url, secret: secret(), ca_pem: None },
     ];
@@ -410,7 +413,7 @@ async fn nothing_that_can_be_printed_holds_a_token() {
         assert!(error.contains("127.0.0.1") && !error.contains(TOKEN), "{error}");
     }
     for bad in [format!("not a url {TOKEN}"), format!("ftp://x/{TOKEN}"), format!("https://user:{TOKEN}@x/")] {
-        let configs = [config("bad", SinkKind::Slack { url: SecretString::from(bad) })];
+        let configs = [config("bad", SinkKind::Slack { url: SecretString::from(bad), ca_pem: None })];
         let error = Alerts::new(&configs, Arc::clone(&store), Duration::from_secs(60)).err().unwrap();
         assert!(!format!("{error} {error:?}").contains(TOKEN), "{error:?}");
     }

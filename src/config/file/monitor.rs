@@ -50,8 +50,8 @@ pub(crate) struct WatchTable {
     #[serde(default)]
     pub(crate) extensions: BTreeMap<String, Spanned<String>>,
     pub(crate) key_file: Option<Spanned<PathBuf>>,
-    #[serde(default)]
-    pub(crate) retired: bool,
+    /// Of a key: nobody uses it any more, not we either.
+    pub(crate) retired: Option<Spanned<bool>>,
 }
 
 /// `[[alert]]`: somebody to tell.
@@ -74,7 +74,6 @@ pub(crate) struct AlertTable {
     pub(crate) from: Option<Spanned<String>>,
     pub(crate) to: Option<Spanned<Vec<String>>>,
     /// Mail without TLS to a host that is not this one.
-    #[serde(default)]
-    pub(crate) plain: bool,
+    pub(crate) plain: Option<Spanned<bool>>,
     pub(crate) command: Option<Spanned<Vec<String>>>,
 }

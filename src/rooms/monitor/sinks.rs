@@ -21,6 +21,9 @@ pub(super) fn sinks(config: &Config, problems: &mut Problems) -> Vec<SinkConfig>
             continue;
         }
         let label = format!("[[alert]] {name:?}");
+        if refused(&label, table, problems) {
+            continue;
+        }
         let min_severity = match table.min_severity.as_ref().map_or("warning", |s| s.get_ref().as_str()) {
             "info" => Severity::Info,
             "warning" => Severity::Warning,
@@ -86,7 +89,7 @@ fn kind(label: &str, spanned: &Spanned<AlertTable>, problems: &mut Problems) -> 
                 );
                 return None;
             }
-            Some(SinkKind::Slack { url: url(label, spanned, problems)? })
+            Some(SinkKind::Slack { url: url(label, spanned, problems)?, ca_pem: ca(label, table, problems)? })
         }
         "pagerduty" => {
             let named = table.url.is_some() || table.url_file.is_some() || table.url_env.is_some();
@@ -98,6 +101,7 @@ fn kind(label: &str, spanned: &Spanned<AlertTable>, problems: &mut Problems) -> 
             Some(SinkKind::PagerDuty {
                 url,
                 routing_key: secret(label, spanned, "it is the routing key of the service", problems)?,
+                ca_pem: ca(label, table, problems)?,
             })
         }
         "mail" => mail(label, spanned, problems),
@@ -125,22 +129,78 @@ fn kind(label: &str, spanned: &Spanned<AlertTable>, problems: &mut Problems) -> 
     }
 }
 
+/// Keys that the kind does not have: whoever wrote one thinks that it does something.
+fn refused(label: &str, table: &AlertTable, problems: &mut Problems) -> bool {
+    let kind = table.kind.get_ref().as_str();
+    let known: &[&str] = match kind {
+        "alertmanager" | "slack" => &["url", "url_file", "url_env", "ca_file"],
+        "webhook" | "pagerduty" => &["url", "url_file", "url_env", "ca_file", "secret_file", "secret_env"],
+        "mail" => &[
+            "url",
+            "url_file",
+            "url_env",
+            "ca_file",
+            "username",
+            "password_file",
+            "password_env",
+            "from",
+            "to",
+            "plain",
+        ],
+        "command" => &["command"],
+        // Said where the kind is read.
+        _ => return false,
+    };
+    let given = [
+        ("url", table.url.as_ref().map(Spanned::span)),
+        ("url_file", table.url_file.as_ref().map(Spanned::span)),
+        ("url_env", table.url_env.as_ref().map(Spanned::span)),
+        ("secret_file", table.secret_file.as_ref().map(Spanned::span)),
+        ("secret_env", table.secret_env.as_ref().map(Spanned::span)),
+        ("ca_file", table.ca_file.as_ref().map(Spanned::span)),
+        ("username", table.username.as_ref().map(Spanned::span)),
+        ("password_file", table.password_file.as_ref().map(Spanned::span)),
+        ("password_env", table.password_env.as_ref().map(Spanned::span)),
+        ("from", table.from.as_ref().map(Spanned::span)),
+        ("to", table.to.as_ref().map(Spanned::span)),
+        ("plain", table.plain.as_ref().map(Spanned::span)),
+        ("command", table.command.as_ref().map(Spanned::span)),
+    ];
+    let mut any = false;
+    for (key, span) in given {
+        if let Some(span) = span
+            && !known.contains(&key)
+        {
+            problems.note(
+                span,
+                format!("{label} has {key}, which kind {kind:?} does not use"),
+                format!("remove {key}"),
+            );
+            any = true;
+        }
+    }
+    any
+}
+
 fn mail(label: &str, spanned: &Spanned<AlertTable>, problems: &mut Problems) -> Option<SinkKind> {
     let table = spanned.get_ref();
-    let (Some(server), Some(from), Some(to)) = (&table.url, &table.from, &table.to) else {
+    let elsewhere = table.url_file.as_ref().map(Spanned::span).or(table.url_env.as_ref().map(Spanned::span));
+    let server_span = table.url.as_ref().map(Spanned::span).or(elsewhere);
+    let (Some(server_span), Some(from), Some(to)) = (server_span, &table.from, &table.to) else {
         problems.note(
             spanned.span(),
-            format!("{label} needs url, from and to"),
+            format!("{label} needs url (or url_file, url_env), from and to"),
             "add url = \"smtps://mail.example.com\", from = \"…\", to = [\"…\"]",
         );
         return None;
     };
-    let parsed = server.get_ref().parse().ok().filter(|url: &url::Url| {
+    let server = url_text(label, table, problems)?;
+    let parsed = secrecy::ExposeSecret::expose_secret(&server).parse().ok().filter(|url: &url::Url| {
         matches!(url.scheme(), "smtp" | "smtps") && url.has_host() && url.password().is_none()
     });
     let Some(parsed) = parsed else {
         problems.note(
-            server.span(),
+            server_span,
             format!("{label} url is not a mail server"),
             "write it like \"smtps://mail.example.com:465\" or \"smtp://mail.example.com:587\"; the password is password_file",
         );
@@ -171,7 +231,7 @@ fn mail(label: &str, spanned: &Spanned<AlertTable>, problems: &mut Problems) -> 
         login,
         from: from.get_ref().clone(),
         to: to.get_ref().clone(),
-        plain: table.plain,
+        plain: table.plain.as_ref().is_some_and(|plain| *plain.get_ref()),
         ca_pem: ca(label, table, problems)?,
     })
 }
@@ -180,11 +240,7 @@ fn mail(label: &str, spanned: &Spanned<AlertTable>, problems: &mut Problems) -> 
 fn url(label: &str, spanned: &Spanned<AlertTable>, problems: &mut Problems) -> Option<SecretString> {
     let table = spanned.get_ref();
     let before = problems.is_empty();
-    let text = match &table.url {
-        Some(url) => Some(SecretString::from(url.get_ref().clone())),
-        None => read_secret(label, ("url_file", "url_env"), table.url_file.as_ref(), table.url_env.as_ref(), problems),
-    };
-    let good = text.filter(|text| is_http(secrecy::ExposeSecret::expose_secret(text)));
+    let good = url_text(label, table, problems).filter(|text| is_http(secrecy::ExposeSecret::expose_secret(text)));
     if good.is_none() && before && problems.is_empty() {
         problems.note(
             table.url.as_ref().map_or(spanned.span(), Spanned::span),
@@ -193,6 +249,21 @@ fn url(label: &str, spanned: &Spanned<AlertTable>, problems: &mut Problems) -> O
         );
     }
     good
+}
+
+/// A URL as it is written, wherever that is.
+fn url_text(label: &str, table: &AlertTable, problems: &mut Problems) -> Option<SecretString> {
+    let elsewhere = table.url_file.as_ref().map(Spanned::span).or(table.url_env.as_ref().map(Spanned::span));
+    match (&table.url, elsewhere) {
+        (Some(_), Some(span)) => {
+            problems.note(span, format!("{label} has its URL twice"), "keep one of url, url_file and url_env");
+            None
+        }
+        (Some(url), None) => Some(SecretString::from(url.get_ref().clone())),
+        (None, _) => {
+            read_secret(label, ("url_file", "url_env"), table.url_file.as_ref(), table.url_env.as_ref(), problems)
+        }
+    }
 }
 
 fn secret(label: &str, spanned: &Spanned<AlertTable>, why: &str, problems: &mut Problems) -> Option<SecretString> {

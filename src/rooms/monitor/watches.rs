@@ -51,6 +51,18 @@ fn watch(name: &str, spanned: &Spanned<WatchTable>, table: &WatchTable, problems
         || !table.extensions.is_empty();
     match (&table.key_file, names_identity) {
         (Some(path), false) => {
+            for (key, not) in [("not_subject", &table.not_subject), ("not_issuer", &table.not_issuer)] {
+                if let Some(not) = not {
+                    problems.note(
+                        not.span(),
+                        format!(
+                            "[[watch]] {name:?} has a key and {key}: whoever uses our key is not excused by a name"
+                        ),
+                        format!("remove {key}"),
+                    );
+                    return None;
+                }
+            }
             if mode != WatchMode::Alert {
                 problems.note(
                     spanned.span(),
@@ -64,7 +76,7 @@ fn watch(name: &str, spanned: &Spanned<WatchTable>, table: &WatchTable, problems
                     name: name.to_owned(),
                     kind: WatchKind::Key {
                         spki: key.spki().to_vec(),
-                        retired: table.retired,
+                        retired: table.retired.as_ref().is_some_and(|retired| *retired.get_ref()),
                         label: path.get_ref().display().to_string(),
                     },
                     mode,
@@ -79,7 +91,17 @@ fn watch(name: &str, spanned: &Spanned<WatchTable>, table: &WatchTable, problems
                 }
             }
         }
-        (None, true) => identity(name, table, mode, problems),
+        (None, true) => {
+            if let Some(retired) = &table.retired {
+                problems.note(
+                    retired.span(),
+                    format!("[[watch]] {name:?} has an identity and retired, which is of keys"),
+                    "remove retired: every use of an identity that the ledger does not explain is a finding",
+                );
+                return None;
+            }
+            identity(name, table, mode, problems)
+        }
         (Some(_), true) => {
             problems.note(
                 spanned.span(),
