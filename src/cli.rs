@@ -236,6 +236,10 @@ pub(crate) struct Verify {
     /// A docker config.json with the registry's credentials; by default $DOCKER_CONFIG's or ~/.docker's
     #[arg(long, value_name = "FILE")]
     pub(crate) docker_config: Option<PathBuf>,
+    /// A configuration file: the log entries that are met are kept in its store, for its monitor to check; without it
+    /// nothing is kept
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// As JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use bundle::sigstore_bundle::Bundle;
 use bundle::trust_root::TrustRoot;
 use bundle::verify::{Requirements, Verified, VerifyError, verify_bundle, verify_legacy};
-use bundle::{Digest, ImageLocator, PublicKey};
+use bundle::{Digest, ImageLocator, ImageReference, LogEntry, PublicKey};
 use serde_json::json;
+use watcher::met::{entries_of, promised_entry};
 use watcher::registry::{Auth, Registry, RegistryConfig};
 
 use super::{CLEAN, FAILED};
 use crate::cli::{FormatChoice, Verify};
+use crate::config::Config;
 use crate::ended::{Ended, OrUsage as _};
+use crate::trust::material;
 use crate::{rooms, say};
 
 /// One signature, judged.
@@ -42,8 +45,24 @@ pub(crate) async fn verify(request: &Verify) -> anyhow::Result<u8> {
     let registry = registry(request, &image)?;
     let digest = resolve(&registry, &image).await?;
     let requirements = Requirements { log: !request.insecure_ignore_tlog, timestamp: request.use_signed_timestamps };
-    let judged = judge(&registry, &image, &digest, &key, &trust, &requirements, request.format).await?;
-    Ok(report(request, &digest, &judged))
+    let (judged, met) = judge(&registry, &image, &digest, &key, &trust, &requirements, request.format).await?;
+    let code = report(request, &digest, &judged);
+    if let Some(file) = &request.config {
+        observe(&Config::load(file)?, &image.name.with_digest(digest), met).await?;
+    }
+    Ok(code)
+}
+
+/// Keeps what was met in the store of a configuration, as the worker does, where a log of that configuration vouches for
+/// it: its monitor holds it against the trees that it follows.
+async fn observe(config: &Config, image: &ImageReference, met: Vec<LogEntry>) -> anyhow::Result<()> {
+    let mut problems = config.problems();
+    let Some(material) = material::material(config, &mut problems).filter(|_| problems.is_empty()) else {
+        return Err(problems.into());
+    };
+    let store = rooms::store_beside(config).await?;
+    watcher::met::record(store.as_ref(), "verify", &image.to_string(), &material.trust, met.into_iter()).await?;
+    Ok(())
 }
 
 fn registry(request: &Verify, image: &ImageLocator) -> anyhow::Result<Registry> {
@@ -98,11 +117,13 @@ async fn judge(
     trust: &TrustRoot,
     requirements: &Requirements,
     wanted: FormatChoice,
-) -> anyhow::Result<Vec<Judged>> {
+) -> anyhow::Result<(Vec<Judged>, Vec<LogEntry>)> {
     let repository = &image.name.repository;
     let mut judged = Vec::new();
+    let mut met = Vec::new();
     if wanted != FormatChoice::Legacy {
         for bytes in registry.bundles(repository, digest).await? {
+            met.extend(entries_of(&bytes));
             let verdict = Bundle::parse(&bytes).map_err(|error| error.to_string()).and_then(|bundle| {
                 verify_bundle(&bundle, digest, key, trust, requirements).map_err(|error| error.to_string())
             });
@@ -111,6 +132,7 @@ async fn judge(
     }
     if wanted != FormatChoice::Bundle {
         for signature in registry.legacy_signatures(repository, digest).await? {
+            met.extend(promised_entry(&signature));
             let verdict = verify_legacy(&signature, digest, key, trust, requirements);
             let only_unlogged = matches!(verdict, Err(VerifyError::NotLogged));
             judged.push(Judged {
@@ -120,7 +142,7 @@ async fn judge(
             });
         }
     }
-    Ok(judged)
+    Ok((judged, met))
 }
 
 fn report(request: &Verify, digest: &Digest, judged: &[Judged]) -> u8 {

@@ -15,6 +15,7 @@ mod crash;
 pub mod error;
 pub mod glob;
 pub mod intake;
+pub mod met;
 pub mod metrics;
 pub mod policy;
 pub mod progress;

@@ -6,14 +6,14 @@
 use bundle::legacy::LegacySignature;
 use bundle::oci::classify;
 use bundle::sigstore_bundle::Bundle;
-use bundle::verify::{verify_bundle, verify_entry, verify_legacy};
-use bundle::{Digest, EntryBody, Format, ImageReference, LogEntry, PublicKey, Tag, simple_signing};
+use bundle::verify::{verify_bundle, verify_legacy};
+use bundle::{Digest, Format, ImageReference, LogEntry, PublicKey, Tag, simple_signing};
 use signer::Services;
-use store::{NewObservation, Store};
+use store::Store;
 use tokio::sync::OnceCell;
 
-use crate::clock::now_ms;
 use crate::error::WorkError;
+use crate::met::{self, entries_of, promised_entry};
 use crate::registry::{Registry, RegistryError};
 
 /// What the registry holds for one digest, each asked for at most once.
@@ -103,28 +103,6 @@ fn unless_too_many<T>(read: Result<T, RegistryError>) -> Result<Option<T>, WorkE
     }
 }
 
-/// The log entries of a bundle, whoever signed it.
-fn entries_of(json: &[u8]) -> Vec<LogEntry> {
-    Bundle::parse(json).map_or_else(|_| Vec::new(), |bundle| bundle.entries)
-}
-
-/// The log entry that a legacy signature promises, whoever signed it.
-fn promised_entry(signature: &LegacySignature) -> Option<LogEntry> {
-    let promise = signature.rekor_bundle().ok()??;
-    let body = EntryBody::parse(&promise.body).ok()?;
-    let (kind, version) = body.kind_version();
-    Some(LogEntry {
-        log_index: promise.log_index,
-        log_id: promise.log_id,
-        kind: kind.to_owned(),
-        version: version.to_owned(),
-        integrated_time: Some(promise.integrated_time),
-        set: Some(promise.set),
-        proof: None,
-        body: promise.body,
-    })
-}
-
 impl Wanted<'_> {
     /// Stores the entries that a trusted log vouches for. Anybody can attach anything else.
     async fn observe(
@@ -132,16 +110,7 @@ impl Wanted<'_> {
         store: &dyn Store,
         entries: impl Iterator<Item = LogEntry> + Send,
     ) -> Result<(), WorkError> {
-        for entry in entries.filter(|entry| verify_entry(entry, &self.services.trust).is_ok()) {
-            let observation = NewObservation {
-                source: "worker".to_owned(),
-                log_id: entry.log_id,
-                entry_json: entry.to_json(),
-                image: Some(self.image.to_string()),
-                at: now_ms(),
-            };
-            store.record_observation(&observation).await?;
-        }
+        met::record(store, "worker", &self.image.to_string(), &self.services.trust, entries).await?;
         Ok(())
     }
 
