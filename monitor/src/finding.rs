@@ -19,10 +19,10 @@ pub use misuse::{
     IdentitySeen, KeySeen, LeafSeen, key_used_outside, near_miss, retired_key_used, unexpected_identity,
     unparsable_entry,
 };
-pub(crate) use operation::sink_cause;
+pub(crate) use operation::{RECORD_CAUSE, sink_cause};
 pub use operation::{
     blind, blind_sink, clock_skew, matcher_never_matched, scan_lag, stale_log, state_lost, trust_material_changed,
-    witness_quorum_lost,
+    trust_record_lost, witness_quorum_lost,
 };
 pub use tampering::{
     Growth, Split, Uncommitted, Withheld, bad_signature, fork, frozen_shard_grew, inconsistent_growth,

@@ -276,16 +276,21 @@ impl Follower {
     /// Where the log stands. Refuses what the trust record contradicts (I10).
     pub(crate) async fn load(&mut self) -> Result<Position, FollowError> {
         let stored = self.shared.store.followed_log(&self.log.origin).await?;
-        if let Some(recorded) = self.shared.record.logs().get(&self.log.origin)
-            && let Some(words) = lost(recorded, stored.as_ref())
-        {
+        // Somebody may have trusted the log anew beside this process: that act is in the file.
+        self.shared.record.reread()?;
+        let recorded = self.shared.record.logs().remove(&self.log.origin);
+        if let Some(words) = recorded.and_then(|it| lost(&it, stored.as_ref())) {
             let found = finding::state_lost(Some(&self.log), &self.log.origin, &words, now_ms());
             self.shared.store.raise(&[found], &self.shared.sinks).await?;
             return Err(FollowError::StateLost { words });
         }
         let stored = stored.ok_or(FollowError::Untrusted)?;
         if !self.shared.record.logs().contains_key(&self.log.origin) {
-            tracing::warn!(log.origin = %self.log.origin, "the trust record did not know this log; it takes what the database says");
+            // Whoever can remove it can hide that the database was put back, too. It is written anew below, so this is
+            // said once; at a first start the act of trust has written it.
+            let found = finding::trust_record_lost(&self.log, stored.verified_size, now_ms());
+            tracing::warn!(log.origin = %self.log.origin, finding.kind = %found.kind, "{}", found.title);
+            self.shared.store.raise(&[found], &self.shared.sinks).await?;
         }
         let position = Position::load(&stored, self.reader.as_ref())?;
         self.shared.record.record(TrustedLog::of(&stored)).await?;

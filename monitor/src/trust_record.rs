@@ -154,6 +154,20 @@ impl TrustRecord {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Takes in what another process has recorded since: an act of trust above all.
+    pub(crate) fn reread(&self) -> Result<(), TrustRecordError> {
+        let newer = read(&self.path)?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        for (origin, log) in newer {
+            let merged = match known.remove(&origin) {
+                Some(before) => before.merged(log),
+                None => log,
+            };
+            known.insert(origin, merged);
+        }
+        Ok(())
+    }
+
     /// Whether this would change anything.
     fn is_news(&self, log: &TrustedLog) -> bool {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,6 @@
 //! We are blind, late or unsure: silence is never good news by itself.
 
-use store::{FindingKind, NewFinding};
+use store::{FindingKind, NewFinding, Severity};
 use tlog::WitnessPolicy;
 
 use super::{Draft, LogDescription, clean, lasted, time};
@@ -78,6 +78,26 @@ pub fn state_lost(log: Option<&LogDescription>, cause: &str, words: &str, at: i6
     draft.seen = words.to_owned();
     draft.claims = vec![("lost", words.to_owned())];
     draft.finish()
+}
+
+/// The fingerprint's cause for a trust record that does not know a log which the database follows.
+pub(crate) const RECORD_CAUSE: &str = "trust record";
+
+/// The trust record, outside of the database, does not know a log that is followed there.
+pub fn trust_record_lost(log: &LogDescription, verified_size: u64, at: i64) -> NewFinding {
+    let words = format!(
+        "The database follows the log {} and has verified {verified_size} leaves of it; the trust record outside of it did \
+         not know this log. The record was removed or replaced, or this is another machine or folder than the log was \
+         trusted from; it takes now what the database says, and whether that was put back to an older state before \
+         nobody can tell.",
+        clean(&log.origin),
+    );
+    let mut draft = Draft::new(FindingKind::StateLost, Some(log), facts(None), at);
+    draft.cause = RECORD_CAUSE;
+    draft.title = format!("the trust record did not know {}", clean(&log.origin));
+    draft.claims = vec![("lost", words.clone())];
+    draft.seen = words;
+    NewFinding { severity: Severity::Warning, ..draft.finish() }
 }
 
 /// A watch has never matched since it was configured, at `since` (unix milliseconds).

@@ -156,7 +156,7 @@ impl Monitor {
 
     /// Whoever trusts a log anew has accepted what was lost.
     async fn end_state_lost(&self, origin: &str, at: i64) -> Result<(), MonitorError> {
-        for cause in [origin, ""] {
+        for cause in [origin, "", crate::finding::RECORD_CAUSE] {
             let print = crate::finding::fingerprint(store::FindingKind::StateLost, Some(origin), cause);
             self.store.clear_finding(&print, at, &self.shared.sinks).await?;
         }

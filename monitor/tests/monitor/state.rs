@@ -46,6 +46,41 @@ async fn a_database_that_is_gone_is_lost_state_until_it_is_trusted_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_trust_record_that_is_gone_is_told_once_and_ends_by_an_act_of_trust() {
+    let log = log_with(300).await;
+    let rig = Rig::following(&log).await;
+    assert!(rig.monitor().once(None).await.expect("a pass").is_complete());
+    assert!(rig.findings().await.is_empty(), "a first start is no loss");
+
+    std::fs::remove_file(&rig.config.trust_record).expect("there was one");
+    for _ in 0..2 {
+        assert!(rig.monitor().once(None).await.expect("a pass").is_complete(), "it is followed all the same");
+    }
+    let found = rig.finds(FindingKind::StateLost).await;
+    assert_eq!((found.severity, found.occurrences, found.alerts), (store::Severity::Warning, 1, 1));
+    assert!(rig.config.trust_record.exists(), "written anew");
+    rig.trust(log.origin(), From::Zero).await;
+    assert!(rig.findings().await[0].cleared_at.is_some(), "accepted by an explicit act");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_trusted_anew_beside_a_monitor_is_not_lost_state() {
+    let log = log_with(300).await;
+    let rig = Rig::following(&log).await;
+    let running = rig.start();
+    rig.verified(log.origin(), 300).await;
+    // By another process, which writes the same record.
+    rig.trust(log.origin(), From::Again).await;
+    crate::rig::eventually("read again", async || {
+        let now = rig.log(log.origin()).await;
+        now.verified_at.is_some() && now.verified_size == 300
+    })
+    .await;
+    running.stop().await.expect("a clean end");
+    rig.only(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_went_back_is_lost_state_while_it_runs_too() {
     let log = log_with(300).await;
     let rig = Rig::following(&log).await;
