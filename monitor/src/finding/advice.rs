@@ -85,8 +85,8 @@ pub(super) fn advice(kind: FindingKind) -> &'static str {
             "What is not verified is not watched; look at the log's rate limits and this machine's load."
         }
         FindingKind::StateLost => {
-            "Restore what was lost, or accept the gap with `sealwatch logs trust ORIGIN --because …`; look who could \
-             have changed it."
+            "Restore what was lost, or accept the gap: of a log with `sealwatch logs trust ORIGIN --because …`, of the \
+             ledger with `sealwatch findings adopt ID --because …`; look who could have changed it."
         }
         FindingKind::MatcherNeverMatched => {
             "Compare the watch with a real entry of yours, or remove it if it is meant to match nothing."

@@ -17,6 +17,14 @@ fn every_kind_has_a_runbook_and_advice() {
 }
 
 #[test]
+fn the_runbook_says_how_what_is_lost_is_accepted() {
+    let text = runbook_text(FindingKind::StateLost);
+    assert!(text.contains("logs trust ORIGIN") && text.contains("findings adopt ID"), "{text}");
+    assert!(advice::advice(FindingKind::StateLost).contains("findings adopt"));
+    assert!(!runbook_text(FindingKind::KeyUsedOutside).contains("key rotate"), "there is no such command");
+}
+
+#[test]
 fn what_wakes_somebody_is_what_cannot_wait() {
     for kind in [FindingKind::Fork, FindingKind::KeyUsedOutside, FindingKind::Blind, FindingKind::StateLost] {
         assert_eq!(severity(kind), Severity::Critical);
