@@ -83,6 +83,9 @@ pub(crate) async fn show(config: &Config, id: i64, json: bool) -> anyhow::Result
     if let (Some(until), Some(because)) = (row.acknowledged_until, &row.acknowledged_because) {
         say!("acknowledged until {} because {because}", when(until));
     }
+    if let Some(before) = row.acknowledged_occurrences.filter(|before| *before < row.occurrences) {
+        say!("since then   {} more", row.occurrences - before);
+    }
     if let (FindingState::Cleared, Some(at)) = (row.state, row.cleared_at) {
         // A closed finding has the word of an acknowledgement, and no end of one.
         let word = row.acknowledged_because.as_ref().filter(|_| row.acknowledged_until.is_none());

@@ -29,7 +29,7 @@ pub fn intervals(rules: &[WatchRule], log: &FollowedLog, known: &[MatcherCoverag
         let hash = content_hash(rule);
         let row = known.iter().find(|row| row.log_origin == log.origin && row.matcher_hash == hash);
         // A rule that nobody has matched yet begins where the log stands.
-        let covered_from = row.map_or(covered_to, |row| row.from_size).clamp(log.first_size, covered_to);
+        let covered_from = row.map_or(covered_to, |row| row.from_size).max(log.first_size).min(covered_to);
         MatcherInterval { watch: rule.name.clone(), covered_from, covered_to }
     };
     rules.iter().map(interval).collect()

@@ -80,6 +80,7 @@ pub(crate) const SUSPECTS: &str = "-- retention::purge
 DELETE FROM suspects WHERE id IN (
     SELECT id FROM suspects WHERE settled_at IS NOT NULL AND settled_at < $1 ORDER BY settled_at LIMIT $2)";
 
+/// In no order: there may be a million of them, and each statement is to end with the first that it finds.
 pub(crate) const NOTES: &str = "-- retention::purge
 DELETE FROM notes WHERE (log_origin, size, root) IN (
     SELECT n.log_origin, n.size, n.root FROM notes n
@@ -90,7 +91,7 @@ DELETE FROM notes WHERE (log_origin, size, root) IN (
         AND NOT EXISTS (SELECT 1 FROM notes o WHERE o.log_origin = n.log_origin AND o.size = n.size AND o.root <> n.root)
         AND NOT EXISTS (SELECT 1 FROM log_trusts t WHERE t.log_origin = n.log_origin AND t.size = n.size)
         AND NOT EXISTS (SELECT 1 FROM followed_logs f WHERE f.origin = n.log_origin AND f.head_size = n.size)
-    ORDER BY n.seen_at LIMIT $2)";
+    LIMIT $2)";
 
 macro_rules! stamp_retention {
     ($Store:ty) => {

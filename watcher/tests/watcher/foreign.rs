@@ -2,10 +2,12 @@
 
 use bundle::legacy::LegacySignature;
 use bundle::oci::{Descriptor, referrer_manifest};
+use bundle::trust_root::TrustRoot;
 use bundle::{Digest, Format, Tag};
 use serde_json::json;
 use signer::key::KeyBackend;
 use signer::{Artifact, Services, Subject};
+use watcher::met::{entries_of, record};
 use watcher::registry::{Registry, RegistryConfig};
 
 use crate::stage::{Options, Stage, key};
@@ -117,6 +119,28 @@ async fn a_signature_by_another_key_or_without_the_log_is_not_ours() {
     assert_eq!(stage.world.log.size(), 4);
     assert_eq!(stage.good_bundles("team/app", &pushed.digest), 1);
     assert_eq!(stage.legacy("team/app", &pushed.digest), (2, 1));
+}
+
+#[tokio::test]
+async fn whoever_verifies_keeps_what_the_log_has_signed_and_nothing_else() {
+    let stage = Stage::start(Options { webhooks: false, ..Options::default() }).await;
+    let pushed = stage.world.registry.push_image("team/app", "v1", "a").await.expect("a push");
+    sign_elsewhere(&stage, key(), &stage.services, Format::Bundle, "team/app", pushed.digest).await;
+    let unlogged = Services { log: None, ..stage.services.clone() };
+    sign_elsewhere(&stage, key(), &unlogged, Format::Bundle, "team/app", pushed.digest).await;
+    let image = stage.name("team/app").with_digest(pushed.digest);
+    let bundles = registry(&stage).bundles(&image.name.repository, &pushed.digest).await.expect("bundles");
+    let entries = || bundles.iter().flat_map(|json| entries_of(json));
+
+    let kept = async |trust: &TrustRoot| {
+        record(stage.store.as_ref(), "verify", &image.to_string(), trust, entries()).await.expect("a store")
+    };
+    assert_eq!(kept(&TrustRoot::empty()).await, 0, "nobody vouches for it");
+    assert_eq!(kept(&stage.trust).await, 1);
+    let observed = stage.store.observations_after(0, 10).await.expect("observations");
+    let [entry] = observed.as_slice() else { panic!("{observed:?}") };
+    assert_eq!((entry.source.as_str(), entry.log_id), ("verify", stage.world.log.key_id()));
+    assert_eq!(entry.image, Some(image.to_string()));
 }
 
 #[tokio::test]

@@ -102,6 +102,18 @@ on_both_engines! {
         assert_eq!(store.followed_logs().await.unwrap().len(), 2);
     }
 
+    async fn what_is_read_again_keeps_its_head_unless_the_key_is_another(database) {
+        let store = database.store();
+        store.trust_log(&NewTrust { note: b"note 5".to_vec(), ..trust(LOG, 5) }).await.unwrap();
+        let again = NewTrust { keep_head: true, at: 50, ..trust(LOG, 0) };
+        store.trust_log(&again).await.unwrap();
+        let log = store.followed_log(LOG).await.unwrap().unwrap();
+        assert_eq!((log.first_size, log.verified_size, log.verified_root), (0, 0, root(0)));
+        assert_eq!(log.head, Some(Head { size: 5, root: root(5), note: b"note 5".to_vec(), seen_at: 5 }));
+        store.trust_log(&NewTrust { public_key: vec![9; 44], ..again }).await.unwrap();
+        assert_eq!(store.followed_log(LOG).await.unwrap().unwrap().head, None);
+    }
+
     async fn a_log_has_one_follower_until_its_lease_ends(database) {
         let store = database.store();
         assert!(store.lease_log(LOG, "a", 60_000).await.unwrap().is_none());
