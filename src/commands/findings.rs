@@ -116,10 +116,11 @@ pub(crate) async fn acknowledge(config: &Config, id: i64, because: &str, for_: &
     let now = run::now_ms();
     let until = now.saturating_add(i64::try_from(length.as_millis()).unwrap_or(i64::MAX));
     let store = rooms::store_beside(config).await?;
+    store.finding(id).await?.ok_or_else(|| unknown(id))?;
     let by = run::who();
     let note = FindingNote { id, because, by: &by, at: now };
     if !store.acknowledge(&note, until, &told(config, Told::Keeping)).await? {
-        return Err(unknown(id));
+        return Err(over(id));
     }
     say!("finding {id} is acknowledged until {}", when(until));
     Ok(CLEAN)
@@ -168,10 +169,15 @@ pub(crate) async fn close(config: &Config, id: i64, because: &str) -> anyhow::Re
     let by = run::who();
     let note = FindingNote { id, because, by: &by, at: run::now_ms() };
     if !store.close_finding(&note, &told(config, Told::All)).await? {
-        return Err(unknown(id));
+        return Err(over(id));
     }
     say!("finding {id} is closed");
     Ok(CLEAN)
+}
+
+/// A finding that is there, and has ended.
+fn over(id: i64) -> anyhow::Error {
+    Ended::usage(format!("finding {id} is over already; `sealwatch findings show {id}` says since when"))
 }
 
 /// A finding that is not there.

@@ -42,7 +42,7 @@ pub(crate) fn content_hash(rule: &WatchRule) -> [u8; 32] {
     match &rule.kind {
         // Of a key only itself and whether it is retired count; its rule has one mode.
         WatchKind::Key { spki, retired, label: _ } => {
-            content.part("key").part(&canonical_spki(spki)).part([u8::from(*retired)]);
+            content.part("key").part(canonical_spki(spki)).part([u8::from(*retired)]);
         }
         WatchKind::Identity(IdentityRule { subject, issuer, extensions, not_subject, not_issuer }) => {
             let mode = match rule.mode {

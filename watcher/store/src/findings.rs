@@ -26,7 +26,7 @@ pub(crate) const KEPT_BYTES: usize = 64 << 20;
 /// 50 and so on as well.
 pub(crate) fn is_milestone(kind: FindingKind, count: u64) -> bool {
     let Some(power) = count.checked_ilog10().and_then(|digits| 10u64.checked_pow(digits)) else { return false };
-    let whole = count % power == 0;
+    let whole = count.is_multiple_of(power);
     match count / power {
         1 => whole && count >= 10,
         2 | 5 => whole && kind.each_is_news(),
