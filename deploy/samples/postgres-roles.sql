@@ -37,6 +37,10 @@ REVOKE DELETE ON TABLE public.signatures, public.log_entries, public.materials, 
 -- key that nobody watches.
 REVOKE UPDATE ON TABLE public.identities, public.certificate_keys, public.log_entries, public.materials
     FROM sealwatch_signer;
+-- Of a row of the ledger what comes after its intent is filled in, and nothing else is changed.
+REVOKE UPDATE ON TABLE public.signatures FROM sealwatch_signer;
+GRANT UPDATE (stage, payload, signed_digest, signature, signed_at, attached_at, attached_manifest, adopted)
+    ON TABLE public.signatures TO sealwatch_signer;
 
 -- The monitor's side: it reads the ledger and writes what it sees.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO sealwatch_monitor;
