@@ -172,6 +172,10 @@ async fn the_signer_writes_no_finding_and_the_monitor_no_ledger() {
                 "UPDATE certificate_keys SET public_key_spki = ''",
                 "UPDATE log_entries SET leaf_hash = ''",
                 "UPDATE signatures SET intended_at = 1",
+                "INSERT INTO signatures (id, registry, repository, digest, identity, format, identity_name,
+                    public_key_spki, log_origin, trust_zone, class, stage, intended_at, adopted)
+                SELECT 99, registry, repository, 'other', identity, format, identity_name,
+                    public_key_spki, log_origin, trust_zone, class, stage, intended_at, adopted FROM signatures",
                 "UPDATE signatures SET public_key_spki = ''",
                 "UPDATE materials SET artifact = ''",
                 "DELETE FROM monitor.ledger_keys_seen",
