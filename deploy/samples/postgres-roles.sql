@@ -37,6 +37,13 @@ REVOKE DELETE ON TABLE public.signatures, public.log_entries, public.materials, 
 -- key that nobody watches.
 REVOKE UPDATE ON TABLE public.identities, public.certificate_keys, public.log_entries, public.materials
     FROM sealwatch_signer;
+-- A row of the ledger begins as an intent, under the next id and no other; what comes after it is filled in, and nothing
+-- else is changed.
+REVOKE INSERT, UPDATE ON TABLE public.signatures FROM sealwatch_signer;
+GRANT INSERT (registry, repository, digest, identity, format, identity_name, public_key_spki, log_origin, trust_zone,
+    class, stage, intended_at, adopted) ON TABLE public.signatures TO sealwatch_signer;
+GRANT UPDATE (stage, payload, signed_digest, signature, signed_at, attached_at, attached_manifest, adopted)
+    ON TABLE public.signatures TO sealwatch_signer;
 
 -- The monitor's side: it reads the ledger and writes what it sees.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO sealwatch_monitor;

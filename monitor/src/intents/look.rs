@@ -31,6 +31,8 @@ pub struct Looks {
     pub(super) unsigned: BTreeMap<i64, i64>,
     /// All of them are known.
     pub(super) unsigned_known: bool,
+    /// What was found and could not be told yet.
+    untold: Vec<NewFinding>,
     /// How far the chain was verified.
     pub(super) chain: Walk,
     /// Up to where the old ones were looked at.
@@ -80,16 +82,27 @@ impl LedgerSide {
     /// before leaves are judged: what is new since the last look cannot be older than it.
     pub async fn look_at_intents(&self, now: i64) -> Result<Looked, LedgerError> {
         let mut looked = Looked::default();
-        let mut findings = self.unbroken(now).await?;
-        findings.extend(self.keys.findings(now).await?);
-        findings.extend(self.new_signatures(now, &mut looked).await?);
-        findings.extend(self.new_rows(now, &mut looked).await?);
-        findings.extend(self.vanished_rows(now, &mut looked).await?);
-        findings.extend(self.walk_on(now, &mut looked).await?);
+        self.untold(self.unbroken(now).await?);
+        self.untold(self.keys.findings(now).await?);
+        self.untold(self.new_signatures(now, &mut looked).await?);
+        self.untold(self.new_rows(now, &mut looked).await?);
+        self.untold(self.vanished_rows(now, &mut looked).await?);
+        self.untold(self.walk_on(now, &mut looked).await?);
+        let findings = locked(&self.looks).untold.clone();
         if !findings.is_empty() {
             self.store.raise(&findings, &self.sinks).await?;
+            locked(&self.looks).untold.clear();
         }
         Ok(looked)
+    }
+
+    /// What was found is found once: it is kept until it is told, whatever fails meanwhile.
+    fn untold(&self, found: Vec<NewFinding>) {
+        let untold = &mut locked(&self.looks).untold;
+        for new in found {
+            untold.retain(|it| (&it.fingerprint, &it.occurrence) != (&new.fingerprint, &new.occurrence));
+            untold.push(new);
+        }
     }
 
     async fn new_rows(&self, now: i64, looked: &mut Looked) -> Result<Vec<NewFinding>, LedgerError> {

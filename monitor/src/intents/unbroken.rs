@@ -111,7 +111,8 @@ mod tests {
         assert_eq!(place.follow(&whole[..2]), None);
         assert_eq!(place.follow(&whole[2..]), None);
         assert_eq!(place, Place { position: 5, hash: whole[4].chain_hash });
-        let edits: [(fn(&mut Vec<ChainLink>), i64); 5] = [
+        type Edit = fn(&mut Vec<ChainLink>);
+        let edits: [(Edit, i64); 5] = [
             (|links| links[2].row_hash[0] ^= 1, 3),
             (|links| links[2].chain_hash[0] ^= 1, 3),
             (|links| _ = links.remove(2), 4),

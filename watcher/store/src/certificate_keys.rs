@@ -20,7 +20,7 @@ pub struct CertificateKey {
     pub requested_at: i64,
 }
 
-/// Takes the keys of certificates; [`crate::LedgerView::ledger_keys`] lists them.
+/// Takes the keys of certificates; [`crate::LedgerKeysSeen`] lists them.
 #[async_trait]
 pub trait CertificateKeys: Send + Sync {
     /// Records a key before its certificate is asked for; the first time stays.

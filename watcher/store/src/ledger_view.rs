@@ -1,5 +1,4 @@
-//! The ledger as the monitor reads it: by what a leaf shows (a signature, a digest, a key), and from one end to the
-//! other. Nothing here writes.
+//! The ledger as the monitor reads it: by what a leaf shows (a signature, a digest), and from one end to the other. Nothing here writes.
 
 use async_trait::async_trait;
 use bundle::{Format, ImageReference};
@@ -107,9 +106,6 @@ impl LedgerEntryRow {
 /// signed after it was begun. Whoever walks by id asks again from some thousand rows before, now and then.
 #[async_trait]
 pub trait LedgerView: Send + Sync {
-    /// The public keys of every identity and of every certificate that was asked for.
-    async fn ledger_keys(&self) -> Result<Vec<LedgerKeyRow>, StoreError>;
-
     /// The rows with any of these signatures (ECDSA with low s). Here and below a row that cannot be read is none.
     async fn ledger_by_signatures(&self, signatures: &[Vec<u8>]) -> Result<Vec<LedgerRow>, StoreError>;
 

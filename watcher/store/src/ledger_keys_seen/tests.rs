@@ -42,6 +42,8 @@ on_both_engines! {
         assert_eq!(store.identity_keys().await.unwrap(), [first]);
         for (spki, at) in [(b"a", 1_000), (b"b", 2_000), (b"c", 3_000)] {
             store.record_certificate_key(&asked(spki, at)).await.unwrap();
+            // The first time stays.
+            store.record_certificate_key(&asked(spki, at + 9_000)).await.unwrap();
         }
         let spkis = |rows: Vec<crate::LedgerKeyRow>| {
             let mut spkis: Vec<_> = rows.into_iter().map(|row| (row.spki, row.first_at)).collect();

@@ -53,12 +53,6 @@ pub(crate) const BY_DIGESTS: &str =
 
 pub(crate) const ROWS_AFTER: &str = select_bare_row!("ledger_rows_after", "s.id > $1 ORDER BY s.id LIMIT $2");
 
-pub(crate) const KEYS: &str = "-- ledger_view::ledger_keys
-SELECT public_key_spki, identity, first_seen_at AS first_at FROM identities WHERE public_key_spki IS NOT NULL
-UNION ALL
-SELECT public_key_spki, identity_name AS identity, requested_at AS first_at FROM certificate_keys
-ORDER BY first_at, identity";
-
 pub(crate) const DIGESTS: &str = "-- ledger_view::ledger_digests
 SELECT id, signed_digest, payload FROM signatures
 WHERE id > $1 AND signature IS NOT NULL AND signed_digest IS NOT NULL AND payload IS NOT NULL ORDER BY id LIMIT $2";

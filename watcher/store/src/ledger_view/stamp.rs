@@ -28,10 +28,6 @@ macro_rules! stamp_ledger_view {
 
         #[async_trait::async_trait]
         impl crate::LedgerView for $Store {
-            async fn ledger_keys(&self) -> Result<Vec<crate::LedgerKeyRow>, crate::StoreError> {
-                Ok(sqlx::query_as(crate::ledger_view::sql::KEYS).fetch_all(self.reader()).await?)
-            }
-
             async fn ledger_by_signatures(
                 &self,
                 signatures: &[Vec<u8>],

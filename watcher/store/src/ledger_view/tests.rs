@@ -1,7 +1,7 @@
 //! The view of the ledger, on both engines.
 
 use crate::testing::{digest, entry, image, on_both_engines, root, signed_row};
-use crate::{CertificateKey, EntryCursor, Intent, JobClass, Material};
+use crate::{EntryCursor, Intent, JobClass, Material};
 
 /// What [`signed_row`] signs with.
 fn signature(number: u64) -> Vec<u8> {
@@ -37,24 +37,6 @@ on_both_engines! {
         let asked = [digest(1_000_005).as_bytes().to_vec(), digest(9).as_bytes().to_vec()];
         let rows = store.ledger_by_digests(&asked).await.unwrap();
         assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), [id]);
-    }
-
-    async fn the_keys_of_identities_and_certificates_are_listed(database) {
-        let store = database.store();
-        signed_row(&*store, 1).await;
-        signed_row(&*store, 2).await;
-        let key = CertificateKey {
-            public_key_spki: vec![9; 3_000],
-            identity_name: "ci".to_owned(),
-            issuer: "https://issuer.example.com".to_owned(),
-            subject: "https://ci.example.com/team".to_owned(),
-            requested_at: 2_000,
-        };
-        store.record_certificate_key(&key).await.unwrap();
-        store.record_certificate_key(&CertificateKey { requested_at: 3_000, ..key.clone() }).await.unwrap();
-        let keys = store.ledger_keys().await.unwrap();
-        let listed: Vec<_> = keys.iter().map(|key| (key.spki.len(), key.identity.as_str(), key.first_at)).collect();
-        assert_eq!(listed, [(3, "fingerprint", 1_000), (3_000, "ci", 2_000)]);
     }
 
     async fn a_walk_by_id_sees_every_row_without_its_material(database) {

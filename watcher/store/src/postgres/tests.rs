@@ -171,6 +171,12 @@ async fn the_signer_writes_no_finding_and_the_monitor_no_ledger() {
                 "UPDATE identities SET public_key_spki = NULL",
                 "UPDATE certificate_keys SET public_key_spki = ''",
                 "UPDATE log_entries SET leaf_hash = ''",
+                "UPDATE signatures SET intended_at = 1",
+                "INSERT INTO signatures (id, registry, repository, digest, identity, format, identity_name,
+                    public_key_spki, log_origin, trust_zone, class, stage, intended_at, adopted)
+                SELECT 99, registry, repository, 'other', identity, format, identity_name,
+                    public_key_spki, log_origin, trust_zone, class, stage, intended_at, adopted FROM signatures",
+                "UPDATE signatures SET public_key_spki = ''",
                 "UPDATE materials SET artifact = ''",
                 "DELETE FROM monitor.ledger_keys_seen",
                 "SELECT * FROM monitor.ledger_keys_seen",
@@ -266,8 +272,8 @@ async fn a_database_of_the_first_version_is_brought_up_to_date_with_the_keys_tha
             by_hand(&database.postgres_options(), back).await.unwrap();
             let store = database.open_again().await.unwrap();
             assert_eq!(store.ledger_newest().await.unwrap(), Some((id, 1_000)));
-            let keys = store.ledger_keys().await.unwrap();
-            assert_eq!(keys.iter().map(|key| key.spki.as_slice()).collect::<Vec<_>>(), [[1, 2, 3]]);
+            let keys = store.identity_keys().await.unwrap();
+            assert_eq!(keys.into_iter().map(|key| key.spki).collect::<Vec<_>>(), [Some(vec![1, 2, 3])]);
             store.close().await;
         })
         .await;
