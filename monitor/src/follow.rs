@@ -270,7 +270,7 @@ impl Follower {
             return Ok(());
         }
         let rules = self.shared.matchings.rule_hashes();
-        if self.shared.store.cover(held.lease(), &rules, now_ms()).await? {
+        if self.shared.store.cover(held.lease(), rules, now_ms()).await? {
             Ok(())
         } else {
             Err(FollowError::LeaseLost)
@@ -307,6 +307,20 @@ impl Follower {
         }
     }
 
+    /// The trust record does not know the log. Whoever can remove it can hide that the database was put back, too. It is
+    /// written anew, so this is said once; at a first start the act of trust has written it. A machine on which nobody has
+    /// trusted the log never had it.
+    async fn record_lost(&self, stored: &FollowedLog) -> Result<(), FollowError> {
+        let found = finding::trust_record_lost(&self.log, stored.verified_size, now_ms());
+        tracing::warn!(log.origin = %self.log.origin, finding.kind = %found.kind, "{}", found.title);
+        let machine = |name: &str| name.rsplit('@').next().and_then(|it| it.split(':').next()).map(str::to_owned);
+        let acts = self.shared.store.log_trusts(&self.log.origin).await?;
+        if acts.last().is_some_and(|act| machine(&act.by) == machine(&self.shared.holder)) {
+            self.shared.store.raise(&[found], &self.shared.sinks).await?;
+        }
+        Ok(())
+    }
+
     /// Where the log stands. Refuses what the trust record contradicts (I10).
     pub(crate) async fn load(&mut self, held: &Held) -> Result<Position, FollowError> {
         let (stored, lost) = self.compared().await?;
@@ -317,11 +331,7 @@ impl Follower {
         }
         let stored = stored.ok_or(FollowError::Untrusted)?;
         if !self.shared.record.logs().contains_key(&self.log.origin) {
-            // Whoever can remove it can hide that the database was put back, too. It is written anew below, so this is
-            // said once; at a first start the act of trust has written it.
-            let found = finding::trust_record_lost(&self.log, stored.verified_size, now_ms());
-            tracing::warn!(log.origin = %self.log.origin, finding.kind = %found.kind, "{}", found.title);
-            self.shared.store.raise(&[found], &self.shared.sinks).await?;
+            self.record_lost(&stored).await?;
         }
         let position = Position::load(&stored, self.reader.as_ref())?;
         let coverage = self.spec.coverage.as_str();

@@ -147,8 +147,8 @@ pub(crate) const RECORD_CAUSE: &str = "trust record";
 pub fn trust_record_lost(log: &LogDescription, verified_size: u64, at: i64) -> NewFinding {
     let words = format!(
         "The database follows the log {} and has verified {verified_size} leaves of it; the trust record outside of it did \
-         not know this log. The record was removed or replaced, or this is another machine or folder than the log was \
-         trusted from; it takes now what the database says, and whether that was put back to an older state before \
+         not know this log. The record was removed or replaced, or this is another folder than the log was trusted \
+         from; it takes now what the database says, and whether that was put back to an older state before \
          nobody can tell.",
         clean(&log.origin),
     );

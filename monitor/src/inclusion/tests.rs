@@ -103,13 +103,18 @@ async fn an_entry_in_a_log_that_nobody_follows_is_told_of_after_the_deadline_and
     assert!(findings(&ground).await[0].cleared_at.is_some());
 }
 
+/// Another monitor follows the log, for longer than the test takes.
+async fn leased(ground: &Ground, tree: &FollowedTree) -> store::LogLease {
+    ground.trust(tree).await;
+    ground.store.lease_log(&tree.log.origin, "other", 100 * DEADLINE).await.unwrap().unwrap()
+}
+
 #[tokio::test]
 async fn an_entry_in_a_log_that_another_monitor_follows_is_its_matter() {
     let ground = Ground::new().await;
     let log = ground.log("log.example.com").await;
     signed_into(&ground, &log, 1, NOW).await;
-    ground.trust(&ground.tree(&log).await).await;
-    let _lease = ground.store.lease_log(log.origin(), "other", 100 * DEADLINE).await.unwrap().unwrap();
+    let _lease = leased(&ground, &ground.tree(&log).await).await;
     let ends = ground.store.followed_log(log.origin()).await.unwrap().unwrap().lease_expires_at.unwrap();
     assert!(ends > NOW + 4 * DEADLINE, "leases run on the database's clock");
     for at in [1, DEADLINE, 4 * DEADLINE] {
@@ -173,10 +178,12 @@ async fn a_monitor_that_follows_no_log_puts_off_no_other() {
     let ground = Ground::new().await;
     let log = ground.log("log.example.com").await;
     signed_into(&ground, &log, 1, NOW).await;
-    let included = ground.side.prove_own_entries(&[], NOW + 1).await.unwrap();
-    assert_eq!((included.imported, included.elsewhere), (1, 0));
     let forest = [ground.tree(&log).await];
-    assert_eq!(ground.side.prove_own_entries(&forest, NOW + 2).await.unwrap().proved, 1);
+    let _lease = leased(&ground, &forest[0]).await;
+    let included = ground.side.prove_own_entries(&[], NOW + 1).await.unwrap();
+    assert_eq!((included.imported, included.elsewhere), (1, 1));
+    // Asked about once, it is due again after the usual pause and not later.
+    assert_eq!(ground.side.prove_own_entries(&forest, NOW + 10_001).await.unwrap().proved, 1);
 }
 
 #[tokio::test]
@@ -186,6 +193,7 @@ async fn an_entry_is_left_to_whoever_follows_its_log() {
     signed_into(&ground, &log, 1, NOW).await;
     other.append(b"{}".to_vec()).await;
     let (of_log, of_other) = ([ground.tree(&log).await], [ground.tree(&other).await]);
+    let _lease = leased(&ground, &of_log[0]).await;
     for now in [NOW, NOW + 10_000] {
         assert_eq!(ground.side.prove_own_entries(&of_other, now).await.unwrap().elsewhere, 1, "{now}");
     }

@@ -73,7 +73,7 @@ pub(crate) const ACCEPT: &str = "-- adoptions::adopt
 UPDATE intents_seen SET accepted_at = $2 WHERE signature_id = $1 AND accepted_at IS NULL";
 
 pub(crate) const IS_ADOPTED: &str = "-- adoptions::adopted
-SELECT 1 FROM adopted_signatures WHERE signature_hash = $1";
+SELECT adopted_at FROM adopted_signatures WHERE signature_hash = $1";
 
 pub(crate) const LOST: &str = "-- adoptions::lost_entries
 SELECT o.signature_id, o.log_origin, o.log_index, o.leaf_hash FROM own_entries o

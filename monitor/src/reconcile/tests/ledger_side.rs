@@ -176,8 +176,8 @@ async fn a_flood_under_one_key_is_a_few_findings_and_one_with_all_the_rest_and_t
     let flood = &found[0];
     assert_eq!((flood.kind, flood.severity), (FindingKind::KeyUsedOutside, Severity::Critical));
     assert!(flood.title.contains("more than 3 times on "), "{}", flood.title);
-    // The pager hears of it when it begins, and at ten.
-    assert_eq!(flood.alerts, 2);
+    // The pager hears of it when it begins, and at 2, 5 and 10.
+    assert_eq!(flood.alerts, 4);
     let proofs = ground.store.evidence(flood.id).await.unwrap();
     assert_eq!(proofs.len(), 17);
     for proof in proofs {
