@@ -270,11 +270,7 @@ impl Follower {
             return Ok(());
         }
         let rules = self.shared.matchings.rule_hashes();
-        if self.shared.store.cover(held.lease(), rules, now_ms()).await? {
-            Ok(())
-        } else {
-            Err(FollowError::LeaseLost)
-        }
+        if self.shared.store.cover(held.lease(), rules, now_ms()).await? { Ok(()) } else { Err(FollowError::LeaseLost) }
     }
 
     /// How long after a round the next one begins.

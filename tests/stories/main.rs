@@ -23,6 +23,7 @@ mod kills;
 mod lies;
 mod loops;
 mod mistakes;
+mod rationed;
 mod real_logs;
 mod referrers;
 mod restarts;

@@ -1,0 +1,115 @@
+//! A Rekor v1 that lets us ask only so often: what was not hashed is not called covered, and "could not look" is no "clean".
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sandbox::leaves;
+use serde_json::Value;
+
+use crate::http;
+use crate::own_trillian::{OwnTrillian, post_all, root_by_another};
+use crate::peers::{free_port, must, shared};
+use crate::watched::Watched;
+
+/// Leaves in the log, ten of which are one request.
+const LEAVES: u64 = 95;
+
+/// Before a Rekor: it lets through so many questions for entries, and answers the rest with 429.
+fn rationed(rekor: &str, questions: usize) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let left = Arc::new(AtomicUsize::new(questions));
+    let (to, ration) = (rekor.to_owned(), Arc::clone(&left));
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let (to, ration) = (to.clone(), Arc::clone(&ration));
+            // Whoever asked may have had enough.
+            std::thread::spawn(move || drop(answer(client, &to, &ration)));
+        }
+    });
+    (url, left)
+}
+
+fn answer(mut client: TcpStream, rekor: &str, left: &AtomicUsize) -> std::io::Result<()> {
+    let mut reader = BufReader::new(client.try_clone()?);
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    let mut words = line.split_whitespace().map(str::to_owned);
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let mut length = 0;
+    while !line.trim().is_empty() {
+        line.clear();
+        reader.read_line(&mut line)?;
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().unwrap_or(0);
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    let spent = path.ends_with("/entries/retrieve")
+        && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err();
+    if spent {
+        let refusal =
+            "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 3600\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        return client.write_all(refusal.as_bytes());
+    }
+    let headers = [("Content-Type", "application/json"), ("Accept", "application/json")];
+    let got = http::try_request(&method, &format!("{rekor}{path}"), &headers, &body)?;
+    let head = format!(
+        "HTTP/1.1 {} -\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        got.status,
+        got.body.len()
+    );
+    client.write_all(head.as_bytes())?;
+    client.write_all(&got.body)
+}
+
+#[test]
+fn what_a_rationed_log_did_not_let_us_hash_is_not_called_covered() {
+    let Some(shared) = shared("what_a_rationed_log_did_not_let_us_hash_is_not_called_covered") else { return };
+    let trillian = OwnTrillian::start(&shared);
+    let tree = trillian.tree();
+    let rekor = trillian.rekor(free_port(), &tree, &[]);
+    let bodies: Vec<_> = (0..LEAVES).map(leaves::leaf_v1).collect();
+    post_all(&format!("{}/api/v1/log/entries", rekor.url), &bodies, 16);
+    let (url, left) = rationed(&rekor.url, 4);
+    let watched = Watched::new(&shared);
+    let key = must(
+        std::process::Command::new("openssl").args(["pkey", "-pubout", "-in"]).arg(shared.folder.join("rekor1.key")),
+    );
+    std::fs::write(watched.path().join("rekor1.pub"), key).expect("the log's key");
+    let text = format!(
+        "[store]\nurl = \"sqlite:sealwatch.db\"\n[server]\nmetrics = \"127.0.0.1:{}\"\n[log.\"rekor1.test\"]\nversion = 1\n\
+         read_url = \"{url}\"\npublic_key_file = \"rekor1.pub\"\nrequests_per_second = 1000\n[monitor]\ninterval = \"200ms\"\n\
+         grace = \"1s\"\n[[watch]]\nname = \"release key\"\nkey_file = \"release.pub\"\n",
+        watched.metrics
+    );
+    std::fs::write(watched.path().join("sealwatch.toml"), text).expect("a configuration");
+    watched.trust();
+
+    let report = |questions: usize| -> (i32, Value) {
+        left.store(questions, Ordering::Relaxed);
+        let (code, report) = watched.once();
+        (code, report["logs"][0].clone())
+    };
+    let mut said = Vec::new();
+    for (questions, at_most) in [(4, 40), (0, 40), (3, 70)] {
+        let (code, log) = report(questions);
+        let covered = log["covered_to"].as_u64().expect("a number");
+        assert_eq!(code, 3, "we could not look at all of it: {log}");
+        assert!(covered <= at_most && log["head_size"] == LEAVES, "it hashed at most {at_most}: {log}");
+        // What it says is covered is what it can prove.
+        let root = root_by_another(&["v1", &rekor.url, "0", &covered.to_string()]);
+        let logs = watched.log();
+        assert_eq!((&logs["verified_size"], root.len()), (&Value::from(covered), 64), "{logs}");
+        said.push(covered);
+    }
+    assert!(said[0] > 0 && said[2] > said[0], "it goes on where it was: {said:?}");
+    let (code, log) = report(usize::MAX);
+    assert_eq!((code, &log["covered_to"]), (0, &Value::from(LEAVES)), "{log}");
+    println!("rationed Rekor v1: of {LEAVES} leaves {said:?} were covered, exit 3 each; with leave to ask all, exit 0");
+}
