@@ -5,7 +5,8 @@
 //! certificate. Every measurement is a process of its own: what it takes of memory is what the work takes. Each is run
 //! several times in turn with the others, and the best counts. On a machine that does other things too, put
 //! `nice -n -20` before it and look at leaves per second of processor time.
-//! `SEALWATCH_BENCH_REKOR_V1="URL HOSTNAME KEY.pem"` reads a real Rekor v1, too.
+//! `SEALWATCH_BENCH_REKOR_V1="URL HOSTNAME KEY.pem"` reads a real Rekor v1, too; `cargo run -p sandbox --example leaves --
+//! --rekor-v1 COUNT` prints what to fill it with.
 
 #[path = "follow/floor.rs"]
 mod floor;
@@ -37,7 +38,7 @@ const SEED: [u8; 32] = [7; 32];
 /// Leaves in memory at once while the log is written.
 const AT_ONCE: u64 = 8_192;
 /// The most leaves that are served over HTTP: the server has them in memory.
-const MOST_OVER_HTTP: u64 = 100_000;
+const MOST_OVER_HTTP: u64 = 400_000;
 /// The most leaves of Rekor v1, ten of which are a request.
 const MOST_OF_V1: u64 = 5_000;
 const RTT: Duration = Duration::from_millis(50);

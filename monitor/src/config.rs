@@ -220,7 +220,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             segment_leaves: 65_536,
-            in_flight: 32,
+            in_flight: 48,
             buffered_bytes: 18 << 20,
             partial_bytes_per_hour: 256 << 20,
             told_apart: 100,

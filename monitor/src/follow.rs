@@ -58,7 +58,7 @@ use doubt::Doubts;
 use lease::Held;
 use matching::Matchings;
 use position::Position;
-use read::{BatchBytes, SegmentError};
+use read::{BatchBytes, SegmentError, Unproved};
 use scan::Workers;
 
 /// How many findings a follower remembers to have raised.
@@ -172,6 +172,8 @@ pub(crate) struct Follower {
     status: Status,
     kept: Kept,
     batch_bytes: BatchBytes,
+    /// What was read and waits for its proof.
+    unproved: Option<Unproved>,
     /// Findings that were raised by this process: fingerprint and occurrence.
     raised: BTreeSet<(String, String)>,
     /// When the head before was asked for, in unix milliseconds: what is signed now was signed since.
@@ -191,6 +193,7 @@ impl Follower {
             status,
             kept: Kept::default(),
             batch_bytes: BatchBytes::default(),
+            unproved: None,
             raised: BTreeSet::new(),
             asked_before: None,
             shown_uncommitted: BTreeSet::new(),

@@ -2,8 +2,9 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use sandbox::leaves;
 use serde_json::Value;
@@ -11,28 +12,58 @@ use serde_json::Value;
 use crate::http;
 use crate::own_trillian::{OwnTrillian, post_all, root_by_another};
 use crate::peers::{free_port, must, shared};
+use crate::scene::eventually;
 use crate::watched::Watched;
 
 /// Leaves in the log, ten of which are one request.
 const LEAVES: u64 = 95;
 
-/// Before a Rekor: it lets through so many questions for entries, and answers the rest with 429.
-fn rationed(rekor: &str, questions: usize) -> (String, Arc<AtomicUsize>) {
+/// Longer than anybody waits for a turn.
+const PAUSE: Duration = Duration::from_secs(33);
+
+/// What a client may still ask.
+struct Ration {
+    left: AtomicUsize,
+    /// Since when it is spent: nothing is answered for a while then.
+    spent: Mutex<Option<Instant>>,
+    pause: AtomicUsize,
+}
+
+impl Ration {
+    /// Whether one more is allowed: a question for entries counts, and all wait once they are spent.
+    fn allows(&self, entries: bool) -> bool {
+        let mut spent = self.spent.lock().expect("the state");
+        let pause = Duration::from_secs(self.pause.load(Ordering::Relaxed) as u64);
+        if spent.is_some_and(|since| since.elapsed() < pause) {
+            return false;
+        }
+        *spent = None;
+        let one_less = |left: usize| left.checked_sub(1);
+        if entries && self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_err() {
+            *spent = Some(Instant::now());
+            return false;
+        }
+        true
+    }
+}
+
+/// Before a Rekor: it lets through so many questions for entries, and then answers none for a while.
+fn rationed(rekor: &str) -> (String, Arc<Ration>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let left = Arc::new(AtomicUsize::new(questions));
-    let (to, ration) = (rekor.to_owned(), Arc::clone(&left));
+    let ration = Arc::new(Ration { left: AtomicUsize::new(0), spent: Mutex::new(None), pause: AtomicUsize::new(1) });
+    let (to, shared) = (rekor.to_owned(), Arc::clone(&ration));
     std::thread::spawn(move || {
         for client in listener.incoming().flatten() {
-            let (to, ration) = (to.clone(), Arc::clone(&ration));
+            let (to, ration) = (to.clone(), Arc::clone(&shared));
             // Whoever asked may have had enough.
             std::thread::spawn(move || drop(answer(client, &to, &ration)));
         }
     });
-    (url, left)
+    (url, ration)
 }
 
-fn answer(mut client: TcpStream, rekor: &str, left: &AtomicUsize) -> std::io::Result<()> {
+fn answer(mut client: TcpStream, rekor: &str, ration: &Ration) -> std::io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
     let mut line = String::new();
     reader.read_line(&mut line)?;
@@ -50,11 +81,9 @@ fn answer(mut client: TcpStream, rekor: &str, left: &AtomicUsize) -> std::io::Re
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    let spent = path.ends_with("/entries/retrieve")
-        && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err();
-    if spent {
-        let refusal =
-            "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 3600\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    if !ration.allows(path.ends_with("/entries/retrieve")) {
+        let (status, pause) = ("HTTP/1.1 429 Too Many Requests", ration.pause.load(Ordering::Relaxed));
+        let refusal = format!("{status}\r\nRetry-After: {pause}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         return client.write_all(refusal.as_bytes());
     }
     let headers = [("Content-Type", "application/json"), ("Accept", "application/json")];
@@ -76,7 +105,7 @@ fn what_a_rationed_log_did_not_let_us_hash_is_not_called_covered() {
     let rekor = trillian.rekor(free_port(), &tree, &[]);
     let bodies: Vec<_> = (0..LEAVES).map(leaves::leaf_v1).collect();
     post_all(&format!("{}/api/v1/log/entries", rekor.url), &bodies, 16);
-    let (url, left) = rationed(&rekor.url, 4);
+    let (url, ration) = rationed(&rekor.url);
     let watched = Watched::new(&shared);
     let key = must(
         std::process::Command::new("openssl").args(["pkey", "-pubout", "-in"]).arg(shared.folder.join("rekor1.key")),
@@ -92,7 +121,8 @@ fn what_a_rationed_log_did_not_let_us_hash_is_not_called_covered() {
     watched.trust();
 
     let report = |questions: usize| -> (i32, Value) {
-        left.store(questions, Ordering::Relaxed);
+        ration.left.store(questions, Ordering::Relaxed);
+        std::thread::sleep(Duration::from_secs(1));
         let (code, report) = watched.once();
         (code, report["logs"][0].clone())
     };
@@ -109,7 +139,21 @@ fn what_a_rationed_log_did_not_let_us_hash_is_not_called_covered() {
         said.push(covered);
     }
     assert!(said[0] > 0 && said[2] > said[0], "it goes on where it was: {said:?}");
+
+    // One that wants to be left alone for longer than a question waits: what was read is not read again and again.
+    ration.pause.store(PAUSE.as_secs() as usize, Ordering::Relaxed);
+    ration.left.store(2, Ordering::Relaxed);
+    let monitor = watched.serve();
+    let last = said[2];
+    eventually("the next leaves are verified after the pause", 80, || watched.verified() > last);
+    monitor.stop();
+    let after = watched.verified();
+
+    ration.pause.store(0, Ordering::Relaxed);
     let (code, log) = report(usize::MAX);
     assert_eq!((code, &log["covered_to"]), (0, &Value::from(LEAVES)), "{log}");
-    println!("rationed Rekor v1: of {LEAVES} leaves {said:?} were covered, exit 3 each; with leave to ask all, exit 0");
+    println!(
+        "rationed Rekor v1: of {LEAVES} leaves {said:?} were covered, exit 3 each; {after} after a pause of {PAUSE:?}; with \
+         leave to ask all, exit 0"
+    );
 }

@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tlog::{CompactRange, CompactRangeError, Hash};
+use tlog::{Checkpoint, CompactRange, CompactRangeError, Hash};
 use tokio::time::Instant;
 
+use super::position::Position;
 use super::scan::{Matching, Scanned, Unparsable, Workers};
 use super::segment::segment_end;
 use crate::log::{Fresh, LogReader, ReadError};
@@ -67,6 +68,22 @@ pub(crate) struct Segment {
     pub(crate) unparsable: Vec<Unparsable>,
     pub(crate) unknown_kinds: u64,
     held_bytes: usize,
+}
+
+/// A segment that was read and could not be proved yet, because the log could not be asked.
+pub(crate) struct Unproved {
+    /// What it was read onto.
+    pub(crate) onto: CompactRange,
+    pub(crate) segment: Segment,
+    /// What its leaves were matched with.
+    pub(crate) matching: Arc<Matching>,
+}
+
+impl Unproved {
+    /// Whether it goes on where the position is, within the tree of this head.
+    pub(crate) fn fits(&self, position: &Position, head: &Checkpoint) -> bool {
+        self.onto == position.verified && self.segment.range.size() <= head.size()
+    }
 }
 
 /// A perfect subtree of what was read.

@@ -10,13 +10,13 @@ use super::doubt::{Doubt, Patience};
 use super::head::TreeHead;
 use super::lease::Held;
 use super::position::Position;
-use super::read::{Ahead, Reading, Segment, SegmentError, read_segment};
+use super::read::{Ahead, Reading, Segment, SegmentError, Unproved, read_segment};
 use super::scan::{Matching, Unparsable};
 use super::segment::{Due, due, is_committed, segment_end};
 use super::{FollowError, Follower, Round, now_ms};
 use crate::config::Coverage;
 use crate::finding::{self, LeafSeen};
-use crate::log::ReadError;
+use crate::log::{Fresh, ReadError};
 use crate::trust_record::TrustedLog;
 
 /// For so many unreadable leaves of a segment the log is asked for a proof; a flood of them is not one of requests.
@@ -39,7 +39,9 @@ impl Follower {
             return Ok(Round::CaughtUp);
         }
         let matching = self.shared.matchings.current().await?;
-        let mut ahead = Ahead::new(position.verified.size(), self.shared.limits.segment_leaves);
+        let mut unproved = self.unproved.take().filter(|it| it.fits(position, &head) && self.fresh() == Fresh::No);
+        let start = unproved.as_ref().map_or(position.verified.size(), |it| it.segment.range.size());
+        let mut ahead = Ahead::new(start, self.shared.limits.segment_leaves);
         loop {
             let readable = self.reader.readable_end(head.size()).min(head.size());
             let end = segment_end(position.verified.size(), readable, self.shared.limits.segment_leaves);
@@ -52,7 +54,11 @@ impl Follower {
                 self.dispel(Doubt::Missing);
                 return Ok(Round::CaughtUp);
             }
-            if let Some(round) = self.segment(held, position, &head, (end, readable), &mut ahead, &matching).await? {
+            let ended = match unproved.take() {
+                Some(unproved) => self.prove(held, position, &head, unproved).await?,
+                None => self.segment(held, position, &head, (end, readable), &mut ahead, &matching).await?,
+            };
+            if let Some(round) = ended {
                 self.keep_head(held, position).await?;
                 return Ok(round);
             }
@@ -63,7 +69,7 @@ impl Follower {
         }
     }
 
-    /// Reads one segment and verifies it. `None`: the verified position is behind it now.
+    /// Reads one segment and verifies it; answers as [`Follower::prove`].
     async fn segment(
         &mut self,
         held: &Held,
@@ -99,26 +105,43 @@ impl Follower {
         };
         metrics.read(&self.log.origin, segment.range.size() - position.verified.size());
         position.read_size = position.read_size.max(segment.range.size());
+        let unproved = Unproved { onto: position.verified.clone(), segment, matching: Arc::clone(matching) };
+        self.prove(held, position, head, unproved).await
+    }
 
+    /// Verifies a segment that was read. `None`: the verified position is behind it now. Where the log cannot be asked for
+    /// the proof, the segment waits for it: a log that rations questions would have the same leaves read for ever.
+    async fn prove(
+        &mut self,
+        held: &Held,
+        position: &mut Position,
+        head: &Checkpoint,
+        unproved: Unproved,
+    ) -> Result<Option<Round>, FollowError> {
+        let at = now_ms();
         let target = TreeHead::of(head);
-        let proof = match due(segment.range.size(), target) {
+        let size = unproved.segment.range.size();
+        let proof = match due(size, target) {
             Due::Root => Vec::new(),
-            Due::Proof => match self.reader.consistency(segment.range.size(), target.size, fresh).await {
+            Due::Proof => match self.reader.consistency(size, target.size, self.fresh()).await {
                 Ok(proof) => proof,
                 Err(error) if error.is_missing() => {
-                    let (start, end) = (segment.range.size(), target.size);
-                    return self.missing(held, start, end, &error, head, at).await.map(Some);
+                    return self.missing(held, size, target.size, &error, head, at).await.map(Some);
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    self.unproved = Some(unproved);
+                    return Err(error.into());
+                }
             },
         };
+        let Unproved { segment, matching, .. } = unproved;
         self.dispel(Doubt::Missing);
         if let Err(problem) = is_committed(&segment.range, target, &proof) {
             tracing::debug!(log.origin = %self.log.origin, %problem, "leaves are not under the signed root");
             return self.uncommitted(held, position, head, &segment, at).await.map(Some);
         }
         self.dispel(Doubt::Leaves);
-        self.commit(held, position, head, segment, matching).await?;
+        self.commit(held, position, head, segment, &matching).await?;
         Ok(None)
     }
 
