@@ -1,10 +1,14 @@
 //! Reads a segment: batches in parallel, each scanned on a worker thread as it arrives, appended in order.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tlog::{Checkpoint, CompactRange, CompactRangeError, Hash};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::position::Position;
@@ -139,12 +143,14 @@ pub(crate) struct Ahead {
     next: u64,
     /// Segments end at multiples of this, and so do batches.
     segment_leaves: u64,
+    /// Whether the last batch has asked for its turn.
+    asked: Option<oneshot::Receiver<Infallible>>,
 }
 
 impl Ahead {
     /// Nothing is on its way yet; what is asked for first is the leaf at `start`.
     pub(crate) fn new(start: u64, segment_leaves: u64) -> Self {
-        Self { coming: VecDeque::new(), next: start, segment_leaves }
+        Self { coming: VecDeque::new(), next: start, segment_leaves, asked: None }
     }
 
     /// Asks for more, up to `readable`, as far as there is room.
@@ -152,7 +158,9 @@ impl Ahead {
         while self.next < readable && self.coming.len() < at_once {
             let segment = segment_end(self.next, readable, self.segment_leaves);
             let stop = reading.reader.batch_end(self.next, size).min(segment).max(self.next + 1);
-            self.coming.push_back((self.next, stop, fetch(reading, self.next, stop, size)));
+            let (asks, asked) = oneshot::channel();
+            let turn = Turn { before: self.asked.replace(asked), asks };
+            self.coming.push_back((self.next, stop, fetch(reading, (self.next, stop, size), turn)));
             self.next = stop;
         }
     }
@@ -203,12 +211,34 @@ pub(crate) async fn read_segment(
     Ok(segment)
 }
 
-fn fetch(reading: &Reading<'_>, start: u64, end: u64, size: u64) -> Task<Result<Option<Scanned>, ReadError>> {
+/// A place in the order of asking: a log that rations questions is to answer those first that come first in the log.
+struct Turn {
+    /// Closed when the batch before has asked.
+    before: Option<oneshot::Receiver<Infallible>>,
+    /// Dropped when this one has.
+    asks: oneshot::Sender<Infallible>,
+}
+
+fn fetch(
+    reading: &Reading<'_>,
+    (start, end, size): (u64, u64, u64),
+    turn: Turn,
+) -> Task<Result<Option<Scanned>, ReadError>> {
     let (reader, workers, matching) =
         (Arc::clone(reading.reader), reading.workers.clone(), Arc::clone(reading.matching));
     let fresh = reading.fresh;
     Task::spawn(async move {
-        let batch = reader.leaves(start, end, size, fresh).await?;
+        if let Some(before) = turn.before {
+            // Nothing is ever sent: it ends.
+            drop(before.await);
+        }
+        let mut leaves = reader.leaves(start, end, size, fresh);
+        let first = poll_fn(|context| Poll::Ready(leaves.as_mut().poll(context))).await;
+        drop(turn.asks);
+        let batch = match first {
+            Poll::Ready(batch) => batch?,
+            Poll::Pending => leaves.await?,
+        };
         Ok(workers.scan(batch, reader.leaf_format(), matching).await)
     })
 }
