@@ -24,16 +24,23 @@ pub(crate) struct Admin {
     store: Arc<dyn Store>,
     stopping: Arc<AtomicBool>,
     unwatched: Unwatched,
+    /// Nothing but logs is read here: without them this process is of no use.
+    watches_only: bool,
 }
 
 impl Admin {
     /// Serves these metrics; ready while the store answers and, where this process reads logs, they are read.
-    pub(crate) fn new(registry: Registry, store: Arc<dyn Store>, unwatched: Unwatched) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        registry: Registry,
+        store: Arc<dyn Store>,
+        unwatched: Unwatched,
+        watches_only: bool,
+    ) -> anyhow::Result<Self> {
         let version =
             IntGaugeVec::new(Opts::new("sealwatch_build_info", "Always 1; the version is a label"), &["version"])?;
         version.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         registry.register(Box::new(version))?;
-        Ok(Self { registry, store, stopping: Arc::default(), unwatched })
+        Ok(Self { registry, store, stopping: Arc::default(), unwatched, watches_only })
     }
 
     /// From here on `/readyz` says no, so that no new work is sent while we drain.
@@ -55,11 +62,13 @@ async fn ready(State(admin): State<Admin>) -> Response {
     if admin.stopping.load(Ordering::Relaxed) {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
     }
-    if let Some(why) = admin.unwatched.why() {
-        return (StatusCode::SERVICE_UNAVAILABLE, format!("no log is read: {why}\n")).into_response();
+    let unwatched = admin.unwatched.why().map(|why| format!("no log is read: {why}\n"));
+    if let (Some(words), true) = (&unwatched, admin.watches_only) {
+        return (StatusCode::SERVICE_UNAVAILABLE, words.clone()).into_response();
     }
     match tokio::time::timeout(STORE_PATIENCE, admin.store.ping()).await {
-        Ok(Ok(())) => "ok\n".into_response(),
+        // Webhooks are taken and images signed all the same.
+        Ok(Ok(())) => format!("ok\n{}", unwatched.unwrap_or_default()).into_response(),
         Ok(Err(error)) => {
             (StatusCode::SERVICE_UNAVAILABLE, format!("the store does not answer: {error}\n")).into_response()
         }

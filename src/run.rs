@@ -133,7 +133,8 @@ pub(crate) async fn start(config: &Config, roles: Roles) -> anyhow::Result<Runni
         None => None,
     };
     let unwatched = Unwatched::default();
-    let admin = Admin::new(exposition, store.clone(), unwatched.clone())?;
+    let is_all = !roles.intake && !roles.worker;
+    let admin = Admin::new(exposition, store.clone(), unwatched.clone(), is_all)?;
     let progress = Progress::new();
     let (stop, stopped) = watch::channel(false);
     let mut tasks = Vec::new();
@@ -165,7 +166,6 @@ pub(crate) async fn start(config: &Config, roles: Roles) -> anyhow::Result<Runni
             async move { monitor.follow(stopped, move || begun()).await }
         };
         // Whoever takes webhooks or signs goes on with that; `/readyz` says that no log is read.
-        let is_all = !roles.intake && !roles.worker;
         tasks.push(tokio::spawn(async move {
             if let Err(error) = watch_logs(attempt, unwatched, stopped).await
                 && is_all

@@ -22,7 +22,7 @@ pub use misuse::{
 pub(crate) use operation::RECORD_CAUSE;
 pub use operation::{
     Within, blind, blind_entries, blind_sink, blind_within, clock_skew, closed_unannounced, matcher_never_matched,
-    scan_lag, stale_log, state_lost, trust_material_changed, trust_record_lost, witness_quorum_lost,
+    scan_lag, stale_log, state_lost, trust_material_changed, trust_record_lost, trusted_elsewhere, witness_quorum_lost,
 };
 pub(crate) use operation::{entries_cause, sink_cause};
 pub use tampering::{

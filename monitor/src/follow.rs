@@ -289,7 +289,8 @@ impl Follower {
     }
 
     /// The log in the store, and what the store has lost of it, against the record as it is now: somebody may have trusted
-    /// the log anew beside us. That is in the database a moment before it is in the record.
+    /// the log anew beside us. That is in the database a moment before it is in the record; on another machine it never is
+    /// in ours, and then a person hears of it.
     async fn compared(&self) -> Result<(Option<FollowedLog>, Option<String>), FollowError> {
         let mut tries = RECORD_TRIES;
         loop {
@@ -299,8 +300,12 @@ impl Follower {
             let is_newer = stored.as_ref().is_some_and(|stored| stored.trusted_at > recorded.trusted_at);
             let lost = lost(&recorded, stored.as_ref());
             tries -= 1;
-            if lost.is_none() || !is_newer || tries == 0 {
+            if lost.is_none() || !is_newer {
                 return Ok((stored, lost));
+            }
+            if tries == 0 {
+                self.trusted_elsewhere().await?;
+                return Ok((stored, None));
             }
             tokio::time::sleep(RECORD_PAUSE).await;
         }
@@ -317,6 +322,16 @@ impl Follower {
         if acts.last().is_some_and(|act| machine(&act.by) == machine(&self.shared.holder)) {
             self.shared.store.raise(&[found], &self.shared.sinks).await?;
         }
+        Ok(())
+    }
+
+    /// The log was trusted anew, and our record did not hear of it.
+    async fn trusted_elsewhere(&self) -> Result<(), FollowError> {
+        let acts = self.shared.store.log_trusts(&self.log.origin).await?;
+        let Some(act) = acts.last() else { return Ok(()) };
+        let found = finding::trusted_elsewhere(&self.log, &act.by, &act.because, act.at, now_ms());
+        tracing::warn!(log.origin = %self.log.origin, finding.kind = %found.kind, "{}", found.title);
+        self.shared.store.raise(&[found], &self.shared.sinks).await?;
         Ok(())
     }
 
@@ -465,7 +480,9 @@ impl Trouble {
 
     /// It worked.
     pub(crate) fn ended(&mut self, origin: &str, status: &Status) {
-        if let Some(since) = self.since.take() {
+        // It may be that of the follower before this one.
+        let since = self.since.take().or_else(|| status.read().failing.map(|(since, _)| since));
+        if let Some(since) = since {
             let seconds = now_ms().saturating_sub(since) / 1000;
             tracing::info!(log.origin = %origin, seconds, "the trouble with the log is over");
             status.write(|status| status.failing = None);

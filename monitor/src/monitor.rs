@@ -177,7 +177,12 @@ impl Monitor {
         let mut first = None;
         let now = now_ms();
         for (origin, recorded) in self.shared.record.logs() {
-            let Some(words) = lost(&recorded, stored.iter().find(|log| log.origin == origin)) else { continue };
+            let now_stored = stored.iter().find(|log| log.origin == origin);
+            let Some(words) = lost(&recorded, now_stored) else { continue };
+            // Trusted anew since, where this record does not hear of it: whoever follows it says so.
+            if now_stored.is_some_and(|log| log.trusted_at > recorded.trusted_at) {
+                continue;
+            }
             // What is named no more is not followed, and could not be trusted anew.
             let Some(described) = self.describe(&origin, &recorded.key_id) else {
                 tracing::warn!(

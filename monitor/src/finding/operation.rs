@@ -152,9 +152,27 @@ pub fn trust_record_lost(log: &LogDescription, verified_size: u64, at: i64) -> N
          nobody can tell.",
         clean(&log.origin),
     );
+    record_warning(log, format!("the trust record did not know {}", clean(&log.origin)), words, at)
+}
+
+/// A log was trusted anew with another trust record than that of this process; `then` in unix milliseconds.
+pub fn trusted_elsewhere(log: &LogDescription, by: &str, because: &str, then: i64, at: i64) -> NewFinding {
+    let words = format!(
+        "The database says that the log {} was trusted anew at {} by {}, because {}; the trust record of this process did not \
+         hear of it, and takes now what the database says. If nobody of yours did that, somebody put the database back.",
+        clean(&log.origin),
+        time(then),
+        clean(by),
+        clean(because),
+    );
+    let title = format!("{} was trusted anew elsewhere", clean(&log.origin));
+    NewFinding { occurrence: then.to_string(), ..record_warning(log, title, words, at) }
+}
+
+fn record_warning(log: &LogDescription, title: String, words: String, at: i64) -> NewFinding {
     let mut draft = Draft::new(FindingKind::StateLost, Some(log), facts(None), at);
     draft.cause = RECORD_CAUSE;
-    draft.title = format!("the trust record did not know {}", clean(&log.origin));
+    draft.title = title;
     draft.claims = vec![("lost", words.clone())];
     draft.seen = words;
     NewFinding { severity: Severity::Warning, ..draft.finish() }

@@ -256,6 +256,8 @@ impl Following {
         self.stop.send_replace(true);
         let kept = if self.reader.is_some() { self.task.ended().await.unwrap_or_default() } else { Kept::default() };
         let LogStatus { failing, behind_since, closed, .. } = self.status.read();
-        Before { kept, failing, behind_since, closed: closed && self.spec.kind == LogKind::RekorV1 }
+        // What is closed only because it was named no more opens again with its name.
+        let closed = closed && self.dropped_at.is_none() && self.spec.kind == LogKind::RekorV1;
+        Before { kept, failing, behind_since, closed }
     }
 }

@@ -97,6 +97,27 @@ async fn a_log_that_is_trusted_anew_beside_a_running_monitor_is_followed_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_trusted_anew_on_another_machine_is_followed_and_told_of() {
+    let log = log_with(300).await;
+    let rig = Rig::following(&log).await;
+    let running = rig.start();
+    rig.verified(log.origin(), 300).await;
+    running.stop().await.expect("a clean end");
+    // The other machine: the same database, and a record of its own.
+    let record = rig.config.trust_record.with_extension("elsewhere");
+    let mut elsewhere = rig.config.clone();
+    elsewhere.trust_record = record;
+    let other = monitor::Monitor::new(elsewhere, rig.store.clone(), &prometheus::Registry::new()).expect("a monitor");
+    other.trust(log.origin(), From::Zero, "read again", "ann@elsewhere").await.expect("trusted");
+    let running = rig.start();
+    let found = rig.finds(FindingKind::StateLost).await;
+    assert!(found.detail.contains("ann@elsewhere, because read again"), "{}", found.detail);
+    assert_eq!(found.severity, store::Severity::Warning);
+    rig.verified(log.origin(), 300).await;
+    running.stop().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_named_no_more_keeps_no_monitor_from_its_start() {
     let (log, old) =
         (log_with(30).await, sandbox::LogOptions { origin: "old.sandbox.local".into(), ..Default::default() });

@@ -111,6 +111,21 @@ impl FindingKind {
         )
     }
 
+    /// An occurrence names one leaf, entry or row for good: to see it again is no news. Of a log that misbehaves one
+    /// occurrence may happen twice.
+    pub(crate) fn names_one_thing(self) -> bool {
+        matches!(
+            self,
+            Self::WithheldEntry
+                | Self::UnexpectedIdentity
+                | Self::KeyUsedOutside
+                | Self::RetiredKeyUsed
+                | Self::NearMiss
+                | Self::UnparsableEntry
+                | Self::StateLost
+        )
+    }
+
     /// Each occurrence is an event of its own, which whoever has looked at those before has not seen: it ends an
     /// acknowledgement. Of the others one cause is seen again and again, with each head or each try.
     pub(crate) fn each_is_news(self) -> bool {

@@ -66,7 +66,7 @@ macro_rules! stamp_findings {
                     let worse = finding.severity > severity;
                     let fresh = !known.contains(occurrence.as_ref());
                     // What a person has dealt with does not come back because somebody reads the log again.
-                    let dealt_with = closed && !fresh && !occurrence.is_empty();
+                    let dealt_with = closed && !fresh && !occurrence.is_empty() && finding.kind.names_one_thing();
                     let back = state == crate::FindingState::Cleared && !dealt_with;
                     let worse = worse && !dealt_with;
                     let counted = fresh || back;

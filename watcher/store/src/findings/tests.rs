@@ -230,6 +230,7 @@ on_both_engines! {
 
     async fn what_a_person_has_closed_is_over_and_comes_back_with_what_is_new(database) {
         let store = database.store();
+        let time = |leaf| NewFinding { kind: FindingKind::KeyUsedOutside, ..time(leaf) };
         let id = store.raise(&[time("log/1")], &sinks()).await.unwrap()[0].id;
         assert!(store.close_finding(&note(id), &sinks()).await.unwrap());
         assert!(!store.close_finding(&note(id), &sinks()).await.unwrap());
@@ -245,6 +246,15 @@ on_both_engines! {
         assert!(store.raise(&[time("log/2")], &sinks()).await.unwrap()[0].alerted);
         let row = store.finding(id).await.unwrap().unwrap();
         assert_eq!((row.state, row.occurrences, row.cleared_at), (FindingState::Open, 2, None));
+    }
+
+    async fn a_log_that_misbehaves_again_as_before_is_told_of_again(database) {
+        let store = database.store();
+        let rollback = || NewFinding { kind: FindingKind::Rollback, ..time("100>50") };
+        let id = store.raise(&[rollback()], &sinks()).await.unwrap()[0].id;
+        assert!(store.close_finding(&note(id), &sinks()).await.unwrap());
+        assert!(store.raise(&[rollback()], &sinks()).await.unwrap()[0].alerted);
+        assert_eq!(store.finding(id).await.unwrap().unwrap().state, FindingState::Open);
     }
 
     async fn an_acknowledgement_ends_and_what_is_over_takes_none(database) {
