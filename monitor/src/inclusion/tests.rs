@@ -103,6 +103,46 @@ async fn an_entry_in_a_log_that_nobody_follows_is_told_of_after_the_deadline_and
     assert!(findings(&ground).await[0].cleared_at.is_some());
 }
 
+#[tokio::test]
+async fn a_pass_asks_about_each_entry_also_where_an_earlier_one_put_it_off() {
+    let mut ground = Ground::new().await;
+    let log = ground.log("log.example.com").await;
+    for number in 0..3 {
+        signed_into(&ground, &log, number, NOW).await;
+    }
+    let forest = [ground.tree(&log).await];
+    // By far longer than the pause: each pass is a process of its own.
+    for at in [8 * DEADLINE, 8 * DEADLINE + 2] {
+        ground.restart();
+        let mut pass = EachOnce::new(NOW + at);
+        let asked = ground.side.prove_each_once(&[], &mut pass, NOW + at).await.unwrap();
+        assert_eq!((asked.elsewhere, asked.waiting), (3, 3));
+        let asked = ground.side.prove_each_once(&[], &mut pass, NOW + at + 1).await.unwrap();
+        assert_eq!((asked.elsewhere, asked.more), (0, false));
+    }
+    ground.restart();
+    let mut pass = EachOnce::new(NOW + 8 * DEADLINE + 4);
+    let asked = ground.side.prove_each_once(&forest, &mut pass, NOW + 8 * DEADLINE + 4).await.unwrap();
+    assert_eq!(asked.proved, 3);
+}
+
+#[tokio::test]
+async fn what_was_put_off_is_asked_about_as_soon_as_its_log_is_followed() {
+    let mut ground = Ground::new().await;
+    let log = ground.log("log.example.com").await;
+    signed_into(&ground, &log, 1, NOW).await;
+    let forest = [ground.tree(&log).await];
+    let look = async |ground: &Ground, forest: &[FollowedTree], at: i64| {
+        ground.side.prove_own_entries(forest, NOW + at).await.unwrap()
+    };
+    assert_eq!(look(&ground, &[], 8 * DEADLINE).await.elsewhere, 1);
+    assert_eq!(look(&ground, &[], 8 * DEADLINE + 20_000).await.elsewhere, 0);
+    // The next process follows nothing in its first go.
+    ground.restart();
+    assert_eq!(look(&ground, &[], 8 * DEADLINE + 30_000).await.elsewhere, 0);
+    assert_eq!(look(&ground, &forest, 8 * DEADLINE + 30_001).await.proved, 1);
+}
+
 /// Another monitor follows the log, for longer than the test takes.
 async fn leased(ground: &Ground, tree: &FollowedTree) -> store::LogLease {
     ground.trust(tree).await;

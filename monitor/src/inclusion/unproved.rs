@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bundle::LogEntry;
 use store::{FindingKind, FollowedLog, OwnEntry};
 
+use super::FollowedTree;
 use crate::finding::{blind_entries, entries_cause, fingerprint};
 use crate::reconcile::side::locked;
 use crate::reconcile::{LedgerError, LedgerSide};
@@ -28,6 +29,30 @@ pub(crate) struct Unproved {
     cleared: BTreeSet<String>,
     /// When this process asked about an entry first, in unix milliseconds.
     began_at: Option<i64>,
+    /// The trees that what was put off was held against, and how far the walk over it has come for these; `None`: to its
+    /// end.
+    trees: BTreeSet<String>,
+    walk: Option<(i64, String, u64)>,
+}
+
+/// Before the first entry.
+pub(super) const FIRST: (i64, String, u64) = (i64::MIN, String::new(), 0);
+
+impl Unproved {
+    /// How far the walk over what was put off has come. With a tree that is new here it begins again.
+    pub(super) fn walk_for(&mut self, forest: &[FollowedTree]) -> Option<(i64, String, u64)> {
+        let trees: BTreeSet<String> = forest.iter().map(|tree| tree.log.origin.clone()).collect();
+        if !self.trees.is_superset(&trees) {
+            self.walk = Some(FIRST);
+        }
+        self.trees = trees;
+        self.walk.clone()
+    }
+
+    /// What the walk met is dealt with.
+    pub(super) fn walked_to(&mut self, walk: Option<(i64, String, u64)>) {
+        self.walk = walk;
+    }
 }
 
 #[derive(Debug)]
