@@ -185,6 +185,9 @@ impl LedgerSide {
         let asked: Vec<_> = asked.buffer_unordered(IN_FLIGHT).collect().await;
         let mut unread: BTreeMap<String, String> = BTreeMap::new();
         for (entry, became) in asked {
+            if matches!(became, Ok(Became::State(..) | Became::Elsewhere | Became::Unfollowed(_) | Became::Gone)) {
+                self.followed(&entry, &unproved::unreadable(&entry), now).await?;
+            }
             // Nothing can be told of it: it is asked about less and less often.
             let later = unproved::asked_at(entry.recorded_at, now);
             let (state, findings, asked_at) = match became {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bundle::{EntryProof, LogEntry};
 use sandbox::leaves::{By, hashed_rekord_v1, hashed_rekord_v2};
 use sandbox::{RekorV1Options, SandboxLog, SandboxRekorV1};
-use store::{FindingFilter, FindingKind, FindingRow, OwnEntryCounts};
+use store::{FindingFilter, FindingKind, FindingRow, FindingState, OwnEntryCounts};
 use tlog::Hash;
 
 use super::*;
@@ -197,6 +197,62 @@ async fn an_entry_that_cannot_be_read_is_told_of_once() {
     assert_eq!(ground.side.prove_own_entries(&[], NOW + 8 * DEADLINE + 20_000).await.unwrap().unasked, 0);
     let [finding] = &findings(&ground).await[..] else { panic!() };
     assert_eq!((finding.kind, finding.occurrences), (FindingKind::Blind, 1));
+}
+
+#[tokio::test]
+async fn what_was_told_of_an_entry_that_cannot_be_read_is_over_when_none_waits_any_more() {
+    const HOUR: i64 = 3_600_000;
+    for restarted in [false, true] {
+        let mut ground = Ground::new().await;
+        let log = ground.log("log.example.com").await;
+        let (row, _) = signed_into(&ground, &log, 1, NOW).await;
+        let broken = store::RecordedEntry { log_index: 7, leaf_hash: [7; 32], entry_json: b"{}".to_vec(), at: NOW };
+        ground.store.record_entry(row, log.origin(), &broken).await.unwrap();
+        let look = async |ground: &Ground, at: i64| {
+            let forest = [ground.tree(&log).await];
+            ground.side.prove_own_entries(&forest, NOW + at).await.unwrap()
+        };
+        let asked = look(&ground, 1).await;
+        assert_eq!((asked.proved, asked.unasked), (1, 1));
+        let state = async |ground: &Ground| findings(ground).await[0].state;
+        // One of the same log that can be read says nothing about it.
+        for at in 1i64..3 {
+            signed_into(&ground, &log, 10 + at.unsigned_abs(), NOW).await;
+            look(&ground, at * HOUR).await;
+            assert_eq!(state(&ground).await, FindingState::Open);
+        }
+        if restarted {
+            ground.restart();
+        }
+        // The ledger is mended, and another monitor has proved it.
+        let proved = store::OwnEntryState::Proved { size: 9 };
+        ground.store.mark_own_entry(row, log.origin(), 7, proved, NOW + 3 * HOUR, &[], &[]).await.unwrap();
+        for at in 3i64..6 {
+            assert_eq!(state(&ground).await, FindingState::Open);
+            signed_into(&ground, &log, 10 + at.unsigned_abs(), NOW).await;
+            look(&ground, at * HOUR + at).await;
+            if state(&ground).await == FindingState::Cleared {
+                break;
+            }
+        }
+        assert_eq!(state(&ground).await, FindingState::Cleared, "{restarted}");
+    }
+}
+
+#[tokio::test]
+async fn an_entry_that_can_be_read_again_ends_at_once_what_was_told_of_it() {
+    let ground = Ground::new().await;
+    let row = ground.record(1, b"ours", &ground.key.sign(b"ours"), NOW).await;
+    for log_index in [3, 4] {
+        let recorded = store::RecordedEntry { log_index, leaf_hash: [7; 32], entry_json: b"{}".to_vec(), at: NOW };
+        ground.store.record_entry(row, "log.example.com", &recorded).await.unwrap();
+    }
+    assert_eq!(ground.side.prove_own_entries(&[], NOW + 1).await.unwrap().unasked, 2);
+    let own = ground.store.own_entries_due(i64::MAX, 10).await.unwrap();
+    for (entry, state) in own.iter().zip([FindingState::Open, FindingState::Cleared]) {
+        ground.side.followed(entry, &unproved::unreadable(entry), NOW + 2).await.unwrap();
+        assert_eq!(findings(&ground).await[0].state, state);
+    }
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ const LONGEST_MS: i64 = 60 * 60 * 1_000;
 /// What is known of such entries in this process.
 #[derive(Debug, Default)]
 pub(crate) struct Unproved {
-    /// Logs that nobody follows.
+    /// Logs that nobody follows, and of which entries cannot be read.
     unfollowed: BTreeMap<String, Unfollowed>,
     /// What is told.
     told: BTreeSet<String>,
@@ -49,6 +49,17 @@ impl Unproved {
         self.walk.clone()
     }
 
+    /// Nothing can be told of an entry. Answers since when that is so of any (unix milliseconds).
+    fn meets(&mut self, own: &OwnEntry, about: &str, now: i64) -> i64 {
+        let new = || Unfollowed { since: now, entries: BTreeMap::new() };
+        let unfollowed = self.unfollowed.entry(about.to_owned()).or_insert_with(new);
+        let name = (own.signature_id, own.log_index);
+        if unfollowed.entries.len() < KNOWN || unfollowed.entries.contains_key(&name) {
+            unfollowed.entries.insert(name, now);
+        }
+        unfollowed.since
+    }
+
     /// What the walk met is dealt with.
     pub(super) fn walked_to(&mut self, walk: Option<(i64, String, u64)>) {
         self.walk = walk;
@@ -59,8 +70,15 @@ impl Unproved {
 struct Unfollowed {
     /// Since when this process meets entries in it, in unix milliseconds.
     since: i64,
-    /// Which: row of the ledger and index.
-    entries: BTreeSet<(i64, u64)>,
+    /// Which, by row of the ledger and index, and when each was met last.
+    entries: BTreeMap<(i64, u64), i64>,
+}
+
+impl Unfollowed {
+    /// Without those that were not met for so long that they wait no more: another monitor has proved them.
+    fn forget_old(&mut self, now: i64) {
+        self.entries.retain(|_, met_at| now.saturating_sub(*met_at) < 2 * LONGEST_MS);
+    }
 }
 
 /// The log that an entry says that it is in: by the head that it carries, or as the ledger calls it.
@@ -70,6 +88,11 @@ pub(super) fn log_of<'a>(own: &'a OwnEntry, entry: &'a LogEntry) -> &'a str {
 
 fn signed_by(entry: &LogEntry) -> Option<&str> {
     entry.proof.as_ref().and_then(|proof| proof.checkpoint.lines().next())
+}
+
+/// What is told of entries like this one where they cannot be read.
+pub(super) fn unreadable(own: &OwnEntry) -> String {
+    format!("{}, cannot be read", own.log_origin)
 }
 
 /// Whether any monitor follows the log that an entry says that it is in. A promise does not say in which of a server's
@@ -95,12 +118,7 @@ impl LedgerSide {
         let deadline = self.timing.deadline_ms();
         let due = {
             let mut unproved = locked(&self.unproved);
-            let new = || Unfollowed { since: now, entries: BTreeSet::new() };
-            let unfollowed = unproved.unfollowed.entry(log.to_owned()).or_insert_with(new);
-            if unfollowed.entries.len() < KNOWN {
-                unfollowed.entries.insert((own.signature_id, own.log_index));
-            }
-            let since = unfollowed.since;
+            let since = unproved.meets(own, log, now);
             let is_over = |since: i64| now.saturating_sub(since) >= deadline;
             is_over(since) && is_over(own.recorded_at) && !unproved.told.contains(log)
         };
@@ -117,9 +135,13 @@ impl LedgerSide {
 
     /// An entry in the ledger is none.
     pub(super) async fn unreadable_entry(&self, own: &OwnEntry, error: &str, now: i64) -> Result<(), LedgerError> {
-        let about = format!("{}, cannot be read", own.log_origin);
-        if locked(&self.unproved).told.contains(&about) {
-            return Ok(());
+        let about = unreadable(own);
+        {
+            let mut unproved = locked(&self.unproved);
+            unproved.meets(own, &about, now);
+            if unproved.told.contains(&about) {
+                return Ok(());
+            }
         }
         let words = format!(
             "The ledger has an entry {} of the log {:?} that cannot be read ({error}): whether the log has it cannot be \
@@ -129,13 +151,15 @@ impl LedgerSide {
         self.tell(&about, &words, own.recorded_at, now).await
     }
 
-    /// An entry is in a log that is followed: with the last of those that were not, what was told of them is over.
+    /// An entry is in a log that is followed, or can be read: with the last of those that were not, what was told of them
+    /// is over.
     pub(super) async fn followed(&self, own: &OwnEntry, log: &str, now: i64) -> Result<(), LedgerError> {
         {
             let mut unproved = locked(&self.unproved);
             let began_at = *unproved.began_at.get_or_insert(now);
             let entries = unproved.unfollowed.get_mut(log).map(|unfollowed| {
                 unfollowed.entries.remove(&(own.signature_id, own.log_index));
+                unfollowed.forget_old(now);
                 unfollowed.entries.len()
             });
             let others = match entries {
