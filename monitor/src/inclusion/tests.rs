@@ -143,6 +143,34 @@ async fn what_was_put_off_is_asked_about_as_soon_as_its_log_is_followed() {
     assert_eq!(look(&ground, &forest, 8 * DEADLINE + 30_001).await.proved, 1);
 }
 
+#[tokio::test]
+async fn what_another_monitor_has_ended_is_told_again_when_it_is_so_again() {
+    let ground = Ground::new().await;
+    let log = ground.log("log.example.com").await;
+    signed_into(&ground, &log, 1, NOW).await;
+    let look = async |at: i64| ground.side.prove_own_entries(&[], NOW + at).await.unwrap();
+    for at in [1, 2 * DEADLINE, 4 * DEADLINE] {
+        look(at).await;
+    }
+    let [finding] = &findings(&ground).await[..] else { panic!() };
+    assert_eq!((finding.state, finding.occurrences), (FindingState::Open, 1));
+    // It follows the log, proves the entry, and leaves the log.
+    let mut other = Ground::new().await;
+    other.store = std::sync::Arc::clone(&ground.store);
+    other.restart();
+    let asked = other.side.prove_own_entries(&[ground.tree(&log).await], NOW + 4 * DEADLINE + 1).await.unwrap();
+    assert_eq!(asked.proved, 1);
+    assert!(ground.store.clear_finding(&finding.fingerprint, NOW + 4 * DEADLINE + 2, &[]).await.unwrap());
+    signed_into(&ground, &log, 2, NOW + 4 * DEADLINE).await;
+    look(5 * DEADLINE - 1).await;
+    assert_eq!(findings(&ground).await[0].state, FindingState::Cleared);
+    for at in [8 * DEADLINE, 10 * DEADLINE] {
+        look(at).await;
+    }
+    let [finding] = &findings(&ground).await[..] else { panic!() };
+    assert_eq!((finding.state, finding.occurrences), (FindingState::Open, 2));
+}
+
 /// Another monitor follows the log, for longer than the test takes.
 async fn leased(ground: &Ground, tree: &FollowedTree) -> store::LogLease {
     ground.trust(tree).await;

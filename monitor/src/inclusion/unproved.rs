@@ -18,13 +18,16 @@ const KNOWN: usize = 10_000;
 /// The longest wait before such an entry is asked about again.
 const LONGEST_MS: i64 = 60 * 60 * 1_000;
 
+/// So long what is told is taken to be open: another monitor may have followed the log for a while, and ended it.
+const TOLD_FOR_MS: i64 = 60_000;
+
 /// What is known of such entries in this process.
 #[derive(Debug, Default)]
 pub(crate) struct Unproved {
     /// Logs that nobody follows, and of which entries cannot be read.
     unfollowed: BTreeMap<String, Unfollowed>,
-    /// What is told.
-    told: BTreeSet<String>,
+    /// What is told, and when that was said to the store last (unix milliseconds).
+    told: BTreeMap<String, i64>,
     /// Logs of which an earlier process may have told: that is over.
     cleared: BTreeSet<String>,
     /// When this process asked about an entry first, in unix milliseconds.
@@ -54,10 +57,18 @@ impl Unproved {
         let new = || Unfollowed { since: now, entries: BTreeMap::new() };
         let unfollowed = self.unfollowed.entry(about.to_owned()).or_insert_with(new);
         let name = (own.signature_id, own.log_index);
+        unfollowed.forget_old(now);
+        if unfollowed.entries.is_empty() {
+            unfollowed.since = now;
+        }
         if unfollowed.entries.len() < KNOWN || unfollowed.entries.contains_key(&name) {
             unfollowed.entries.insert(name, now);
         }
         unfollowed.since
+    }
+
+    fn is_told(&self, about: &str, now: i64) -> bool {
+        self.told.get(about).is_some_and(|said_at| (0..TOLD_FOR_MS).contains(&now.saturating_sub(*said_at)))
     }
 
     /// What the walk met is dealt with.
@@ -120,7 +131,7 @@ impl LedgerSide {
             let mut unproved = locked(&self.unproved);
             let since = unproved.meets(own, log, now);
             let is_over = |since: i64| now.saturating_sub(since) >= deadline;
-            is_over(since) && is_over(own.recorded_at) && !unproved.told.contains(log)
+            is_over(since) && is_over(own.recorded_at) && !unproved.is_told(log, now)
         };
         if !due {
             return Ok(());
@@ -139,7 +150,7 @@ impl LedgerSide {
         {
             let mut unproved = locked(&self.unproved);
             unproved.meets(own, &about, now);
-            if unproved.told.contains(&about) {
+            if unproved.is_told(&about, now) {
                 return Ok(());
             }
         }
@@ -181,11 +192,15 @@ impl LedgerSide {
 
     async fn tell(&self, about: &str, words: &str, since: i64, now: i64) -> Result<(), LedgerError> {
         let found = blind_entries(about, words, since, now);
-        tracing::warn!(finding.kind = %found.kind, "{}", found.detail);
-        self.store.raise(&[found], &self.sinks).await?;
+        let (kind, detail) = (found.kind, found.detail.clone());
+        // What is open stays as it is, and nobody is told again.
+        let raised = self.store.raise(&[found], &self.sinks).await?;
+        if raised.iter().any(|it| it.alerted) {
+            tracing::warn!(finding.kind = %kind, "{detail}");
+        }
         let mut unproved = locked(&self.unproved);
         unproved.cleared.remove(about);
-        unproved.told.insert(about.to_owned());
+        unproved.told.insert(about.to_owned(), now);
         Ok(())
     }
 }
