@@ -229,10 +229,15 @@ impl Monitor {
             if went.more {
                 continue;
             }
+            let held_up = || {
+                let waiting = went.checked.later;
+                let words = "entries met in registries cannot be told about yet: the newer ones were not looked at";
+                went.checked.held_up.then(|| format!("{waiting} {words}"))
+            };
             match self.store.suspects_waiting().await {
                 Err(error) => return (compared, Some(error.to_string())),
-                Ok(0) => return (compared, None),
-                Ok(_) if Instant::now() >= until => return (compared, None),
+                Ok(0) => return (compared, held_up()),
+                Ok(_) if Instant::now() >= until => return (compared, held_up()),
                 Ok(_) => tokio::time::sleep(self.config.timing.interval.min(Duration::from_millis(500))).await,
             }
         }
