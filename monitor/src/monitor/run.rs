@@ -51,7 +51,10 @@ impl Monitor {
         // Alerts of sinks that are configured no more: only whoever stays knows which these are. A pass may have another
         // configuration than the monitor that runs beside it.
         let sinks: Vec<String> = self.shared.sinks.iter().map(|sink| sink.name.clone()).collect();
-        self.store.forget_other_sinks(&sinks).await?;
+        let dropped = self.store.forget_other_sinks(&sinks).await?;
+        if dropped > 0 {
+            tracing::info!(count = dropped, "alerts for sinks that are configured no more were dropped");
+        }
         self.begin().await?;
         let (mut material, mut unread) = (self.config.material.clone(), None);
         let named = self.named(&material.logs).await?;
