@@ -3,11 +3,12 @@
 
 mod conditions;
 mod heartbeat;
+mod left;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use store::{FindingFilter, FindingKind, FindingState, Sink, Store, StoreError};
+use store::{FindingFilter, FindingKind, FindingRow, FindingState, Sink, Store, StoreError};
 
 use crate::config::Timing;
 use crate::finding::{self, Within, fingerprint};
@@ -30,6 +31,8 @@ pub(crate) struct Health {
     asked_at: i64,
     /// The logs that this process followed then.
     held: BTreeSet<String>,
+    /// See [`Self::forget_left`].
+    left: left::Left,
 }
 
 /// The store is asked again what is raised after so long.
@@ -37,7 +40,16 @@ const ASK_EVERY_MS: i64 = 60_000;
 
 impl Health {
     pub(crate) fn new(store: Arc<dyn Store>, sinks: Vec<Sink>, timing: Timing, watches: Vec<WatchRule>) -> Self {
-        Self { store, sinks, timing, watches, raised: None, asked_at: 0, held: BTreeSet::new() }
+        Self {
+            store,
+            sinks,
+            timing,
+            watches,
+            raised: None,
+            asked_at: 0,
+            held: BTreeSet::new(),
+            left: left::Left::default(),
+        }
     }
 
     /// Raises what has begun and clears what is over, among the logs that this process follows.
@@ -79,7 +91,7 @@ impl Health {
 
     /// Clears what is raised about a log that is named no more.
     pub(crate) async fn forget(&mut self, origin: &str, now: i64) -> Result<(), StoreError> {
-        let Some(mut known) = self.raised.take() else { return Ok(()) };
+        let mut known = self.known(now).await?;
         let about = known.iter().filter(|(print, kind)| is_about(print, **kind, origin));
         let about: Vec<String> = about.map(|(print, _)| print.clone()).collect();
         let outcome = self.clear(&mut known, &about, now).await;
@@ -179,7 +191,11 @@ impl Health {
 
     /// What an earlier process has raised, or another one.
     async fn open_levels(&self) -> Result<BTreeMap<String, FindingKind>, StoreError> {
-        let mut open = BTreeMap::new();
+        Ok(self.open_rows().await?.into_iter().map(|row| (row.fingerprint, row.kind)).collect())
+    }
+
+    async fn open_rows(&self) -> Result<Vec<FindingRow>, StoreError> {
+        let mut open = Vec::new();
         for kind in FindingKind::ALL.iter().copied().filter(|kind| kind.ends_by_itself()) {
             let filter = FindingFilter {
                 states: vec![FindingState::Open, FindingState::Acknowledged],
@@ -187,8 +203,7 @@ impl Health {
                 limit: 10_000,
                 ..FindingFilter::default()
             };
-            let rows = self.store.findings(&filter).await?;
-            open.extend(rows.into_iter().map(|row| (row.fingerprint, kind)));
+            open.extend(self.store.findings(&filter).await?);
         }
         Ok(open)
     }

@@ -8,8 +8,8 @@ pub(crate) mod tests;
 mod tree;
 mod unproved;
 
-pub use own::Included;
 pub(crate) use own::earlier_heads;
+pub use own::{EachOnce, Included};
 pub(crate) use prove::{Place, place};
 pub use recent::Recent;
 pub use tree::FollowedTree;

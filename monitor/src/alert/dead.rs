@@ -31,12 +31,6 @@ impl<'a> Watch<'a> {
 
     /// Looks until told to stop.
     pub(super) async fn run(mut self, store: &dyn Store, mut stop: watch::Receiver<bool>) {
-        let names: Vec<String> = self.sinks.iter().map(|sink| sink.name.clone()).collect();
-        match store.forget_other_sinks(&names).await {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "alerts for sinks that are configured no more were dropped"),
-            Err(error) => tracing::warn!(%error, "the outbox cannot be tidied"),
-        }
         while !*stop.borrow() {
             if let Err(error) = self.look(store).await {
                 tracing::warn!(%error, "the outbox cannot be watched");

@@ -213,3 +213,99 @@ async fn what_another_process_has_cleared_or_raised_is_known_when_the_log_comes_
     one.look(std::slice::from_ref(&blind), NOW + 2 + MINUTE).await.expect("looked");
     assert_eq!(open().await, 1);
 }
+
+/// A log that is followed by nobody, or that was leased until a time.
+async fn followed(store: &Arc<dyn Store>, origin: &str, lease_ms: Option<i64>) -> Option<store::LogLease> {
+    let trust = store::NewTrust {
+        origin: origin.to_owned(),
+        kind: "rekor_v2".to_owned(),
+        key_id: [1; 32],
+        public_key: vec![1],
+        coverage: "exhaustive".to_owned(),
+        size: 0,
+        root: *tlog::CompactRange::new().root().as_bytes(),
+        range: tlog::CompactRange::new().to_bytes(),
+        note: Vec::new(),
+        keep_head: false,
+        because: "test".to_owned(),
+        by: "test".to_owned(),
+        at: 0,
+    };
+    store.trust_log(&trust).await.expect("trusted");
+    store.lease_log(origin, "another", lease_ms?).await.expect("asked")
+}
+
+#[tokio::test]
+async fn what_was_found_about_a_log_or_a_sink_that_left_with_a_restart_ends() {
+    let (spec, _) = log().await;
+    let store = store::open("sqlite::memory:").await.expect("a store");
+    let about = |origin: &str| crate::finding::LogDescription::new(origin.to_owned(), spec.kind, &spec.key);
+    let mut leases = Vec::new();
+    for (origin, lease_ms) in [("named", None), ("left", None), ("led", Some(60_000)), ("died", Some(50_000))] {
+        leases.push(followed(&store, origin, lease_ms).await);
+        let found = [finding::blind(&about(origin), 0, "no route", 1), finding::stale_log(&about(origin), b"", 0, 1)];
+        store.raise(&found, &[]).await.expect("raised");
+    }
+    let others = [
+        finding::blind(&about("never followed"), 0, "no route", 1),
+        finding::scan_lag(&about("server - 7"), b"", 1, 2, 0, 1),
+        finding::clock_skew(&about("left"), b"", "witness w", 0, 1),
+        finding::blind_sink("pager", 0, "no route", 1),
+        finding::blind_sink("sold", 0, "no route", 1),
+        finding::blind_within(Within::Ledger, 0, "no table", 1),
+        finding::blind_entries("log.example.com", "Nobody proves them.", 0, 1),
+        // These do not end by themselves, whoever left.
+        finding::state_lost(Some(&about("left")), "", "It is gone.", 1),
+    ];
+    store.raise(&others, &[]).await.expect("raised");
+    let open = async || {
+        let filter = FindingFilter { states: vec![FindingState::Open], limit: 100, ..FindingFilter::default() };
+        let rows = store.findings(&filter).await.expect("findings");
+        let mut open: Vec<_> = rows.into_iter().map(|row| row.fingerprint).collect();
+        open.sort();
+        open
+    };
+    let sinks = vec![Sink { name: "pager".into(), min_severity: store::Severity::Info }];
+    let mut health = Health::new(Arc::clone(&store), sinks, timing(), Vec::new());
+    let named = |origin: &str| ["named", "server - 7"].contains(&origin);
+    let now = crate::follow::now_ms();
+    health.forget_left(named, now).await.expect("looked");
+    let stay = [
+        "blind//ledger",
+        "blind//own entries/log.example.com",
+        "blind//sink/pager",
+        "blind/died/",
+        "blind/led/",
+        "blind/named/",
+        "scan_lag/server - 7/",
+        "stale_log/died/",
+        "stale_log/led/",
+        "stale_log/named/",
+        "state_lost/left/",
+    ];
+    assert_eq!(open().await, stay);
+
+    // What another monitor finds from now on is its matter, and so is what it follows. The one that died renews nothing.
+    store.raise(&[finding::blind(&about("left"), 0, "no route", now)], &[]).await.expect("raised");
+    let led = leases[2].as_ref().expect("leased");
+    assert!(store.renew_log(led, 70_000, 0).await.expect("renewed"));
+    health.forget_left(named, now + 50_000 + 130_000).await.expect("looked");
+    let stay: Vec<_> = stay.iter().filter(|print| !print.contains("/died/")).copied().collect();
+    let mut with = stay.clone();
+    with.push("blind/left/");
+    with.sort_unstable();
+    assert_eq!(open().await, with);
+}
+
+/// Before anything was asked of the store.
+#[tokio::test]
+async fn a_log_that_is_left_before_the_first_look_is_forgotten() {
+    let (spec, head) = log().await;
+    let store = store::open("sqlite::memory:").await.expect("a store");
+    let blind = LogStatus { failing: Some((0, "no route".into())), ..healthy(&spec, &head) };
+    let health = || Health::new(Arc::clone(&store), Vec::new(), timing(), Vec::new());
+    health().look(std::slice::from_ref(&blind), NOW).await.expect("looked");
+    assert_eq!(store.open_counts().await.expect("counts").len(), 1);
+    health().forget(&spec.origin, NOW).await.expect("forgotten");
+    assert_eq!(store.open_counts().await.expect("counts").len(), 0);
+}

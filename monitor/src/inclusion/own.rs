@@ -59,6 +59,22 @@ enum Became {
     Gone,
 }
 
+/// A pass over all that waits: each entry once, whoever asked about it when.
+#[derive(Clone, Debug)]
+pub struct EachOnce {
+    /// How far the walk over what waits already has come: row, log, index; `None`: to its end.
+    walk: Option<(i64, String, u64)>,
+    /// When the pass began, in unix milliseconds: after the walk there is only what was taken over since.
+    began_at: i64,
+}
+
+impl EachOnce {
+    /// A pass that begins at a time (unix milliseconds).
+    pub fn new(began_at: i64) -> Self {
+        Self { walk: Some(unproved::FIRST), began_at }
+    }
+}
+
 impl LedgerSide {
     /// Takes over what is new in the ledger and asks about each entry that is not proved yet: whether its leaf is under
     /// the head, and whether the head that it carries is of the tree that we follow. What is not there by its deadline is
@@ -66,32 +82,56 @@ impl LedgerSide {
     pub async fn prove_own_entries(&self, forest: &[FollowedTree], now: i64) -> Result<Included, LedgerError> {
         let pause = millis(self.timing.recheck_every);
         let left_since = now.saturating_sub(pause.saturating_mul(PATIENCE));
-        self.prove(forest, now.saturating_sub(pause), left_since, now).await
+        let mut included = self.import().await?;
+        let mut due = self.store.own_entries_due(now.saturating_sub(pause), AT_ONCE).await?;
+        included.more |= due.len() >= AT_ONCE as usize;
+        // What was put off while nobody followed its log waits no longer when somebody does.
+        let mut walk = locked(&self.unproved).walk_for(forest);
+        if walk.is_some() {
+            due.extend(self.walked(&mut walk, now).await?);
+            included.more |= walk.is_some();
+        }
+        self.follow_up(forest, due, left_since, now, &mut included).await?;
+        locked(&self.unproved).walked_to(walk);
+        Ok(included)
     }
 
-    /// The same, once for each entry that was last asked about at or before a time (unix milliseconds).
-    pub async fn prove_unchecked(
+    /// The same for a pass: it asks about each entry that waits once.
+    pub async fn prove_each_once(
         &self,
         forest: &[FollowedTree],
-        checked_before: i64,
-        now: i64,
-    ) -> Result<Included, LedgerError> {
-        self.prove(forest, checked_before, checked_before, now).await
-    }
-
-    /// `left_since`: entries in logs that are not among these are put off only where nobody asked about them since.
-    async fn prove(
-        &self,
-        forest: &[FollowedTree],
-        checked_before: i64,
-        left_since: i64,
+        pass: &mut EachOnce,
         now: i64,
     ) -> Result<Included, LedgerError> {
         let mut included = self.import().await?;
-        let due = self.store.own_entries_due(checked_before, AT_ONCE).await?;
-        included.more |= due.len() >= AT_ONCE as usize;
-        self.follow_up(forest, due, left_since, now, &mut included).await?;
+        let before = pass.began_at.saturating_sub(1);
+        let mut walk = pass.walk.clone();
+        let entries = if walk.is_some() {
+            let entries = self.walked(&mut walk, i64::MIN).await?;
+            // What was just taken over may be behind the walk.
+            included.more |= walk.is_some() || included.imported > 0;
+            entries
+        } else {
+            let entries = self.store.own_entries_due(before, AT_ONCE).await?;
+            included.more |= entries.len() >= AT_ONCE as usize;
+            entries
+        };
+        self.follow_up(forest, entries, before, now, &mut included).await?;
+        pass.walk = walk;
         Ok(included)
+    }
+
+    /// The next entries of a walk over those that wait and were last asked about after a time (unix milliseconds).
+    async fn walked(
+        &self,
+        walk: &mut Option<(i64, String, u64)>,
+        checked_after: i64,
+    ) -> Result<Vec<OwnEntry>, LedgerError> {
+        let Some(after) = walk.take() else { return Ok(Vec::new()) };
+        let entries = self.store.own_entries_waiting(checked_after, &after, AT_ONCE).await?;
+        let last = entries.last().filter(|_| entries.len() >= AT_ONCE as usize);
+        *walk = last.map(|last| (last.signature_id, last.log_origin.clone(), last.log_index));
+        Ok(entries)
     }
 
     /// Proves up to `n` entries again that were proved before, drawn by `seed`.
@@ -145,6 +185,9 @@ impl LedgerSide {
         let asked: Vec<_> = asked.buffer_unordered(IN_FLIGHT).collect().await;
         let mut unread: BTreeMap<String, String> = BTreeMap::new();
         for (entry, became) in asked {
+            if matches!(became, Ok(Became::State(..) | Became::Elsewhere | Became::Unfollowed(_) | Became::Gone)) {
+                self.followed(&entry, &unproved::unreadable(&entry), now).await?;
+            }
             // Nothing can be told of it: it is asked about less and less often.
             let later = unproved::asked_at(entry.recorded_at, now);
             let (state, findings, asked_at) = match became {

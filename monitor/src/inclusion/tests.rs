@@ -5,7 +5,7 @@ use std::time::Duration;
 use bundle::{EntryProof, LogEntry};
 use sandbox::leaves::{By, hashed_rekord_v1, hashed_rekord_v2};
 use sandbox::{RekorV1Options, SandboxLog, SandboxRekorV1};
-use store::{FindingFilter, FindingKind, FindingRow, OwnEntryCounts};
+use store::{FindingFilter, FindingKind, FindingRow, FindingState, OwnEntryCounts};
 use tlog::Hash;
 
 use super::*;
@@ -103,6 +103,74 @@ async fn an_entry_in_a_log_that_nobody_follows_is_told_of_after_the_deadline_and
     assert!(findings(&ground).await[0].cleared_at.is_some());
 }
 
+#[tokio::test]
+async fn a_pass_asks_about_each_entry_also_where_an_earlier_one_put_it_off() {
+    let mut ground = Ground::new().await;
+    let log = ground.log("log.example.com").await;
+    for number in 0..3 {
+        signed_into(&ground, &log, number, NOW).await;
+    }
+    let forest = [ground.tree(&log).await];
+    // By far longer than the pause: each pass is a process of its own.
+    for at in [8 * DEADLINE, 8 * DEADLINE + 2] {
+        ground.restart();
+        let mut pass = EachOnce::new(NOW + at);
+        let asked = ground.side.prove_each_once(&[], &mut pass, NOW + at).await.unwrap();
+        assert_eq!((asked.elsewhere, asked.waiting), (3, 3));
+        let asked = ground.side.prove_each_once(&[], &mut pass, NOW + at + 1).await.unwrap();
+        assert_eq!((asked.elsewhere, asked.more), (0, false));
+    }
+    ground.restart();
+    let mut pass = EachOnce::new(NOW + 8 * DEADLINE + 4);
+    let asked = ground.side.prove_each_once(&forest, &mut pass, NOW + 8 * DEADLINE + 4).await.unwrap();
+    assert_eq!(asked.proved, 3);
+}
+
+#[tokio::test]
+async fn what_was_put_off_is_asked_about_as_soon_as_its_log_is_followed() {
+    let mut ground = Ground::new().await;
+    let log = ground.log("log.example.com").await;
+    signed_into(&ground, &log, 1, NOW).await;
+    let forest = [ground.tree(&log).await];
+    let look = async |ground: &Ground, forest: &[FollowedTree], at: i64| {
+        ground.side.prove_own_entries(forest, NOW + at).await.unwrap()
+    };
+    assert_eq!(look(&ground, &[], 8 * DEADLINE).await.elsewhere, 1);
+    assert_eq!(look(&ground, &[], 8 * DEADLINE + 20_000).await.elsewhere, 0);
+    // The next process follows nothing in its first go.
+    ground.restart();
+    assert_eq!(look(&ground, &[], 8 * DEADLINE + 30_000).await.elsewhere, 0);
+    assert_eq!(look(&ground, &forest, 8 * DEADLINE + 30_001).await.proved, 1);
+}
+
+#[tokio::test]
+async fn what_another_monitor_has_ended_is_told_again_when_it_is_so_again() {
+    let ground = Ground::new().await;
+    let log = ground.log("log.example.com").await;
+    signed_into(&ground, &log, 1, NOW).await;
+    let look = async |at: i64| ground.side.prove_own_entries(&[], NOW + at).await.unwrap();
+    for at in [1, 2 * DEADLINE, 4 * DEADLINE] {
+        look(at).await;
+    }
+    let [finding] = &findings(&ground).await[..] else { panic!() };
+    assert_eq!((finding.state, finding.occurrences), (FindingState::Open, 1));
+    // It follows the log, proves the entry, and leaves the log.
+    let mut other = Ground::new().await;
+    other.store = std::sync::Arc::clone(&ground.store);
+    other.restart();
+    let asked = other.side.prove_own_entries(&[ground.tree(&log).await], NOW + 4 * DEADLINE + 1).await.unwrap();
+    assert_eq!(asked.proved, 1);
+    assert!(ground.store.clear_finding(&finding.fingerprint, NOW + 4 * DEADLINE + 2, &[]).await.unwrap());
+    signed_into(&ground, &log, 2, NOW + 4 * DEADLINE).await;
+    look(5 * DEADLINE - 1).await;
+    assert_eq!(findings(&ground).await[0].state, FindingState::Cleared);
+    for at in [8 * DEADLINE, 10 * DEADLINE] {
+        look(at).await;
+    }
+    let [finding] = &findings(&ground).await[..] else { panic!() };
+    assert_eq!((finding.state, finding.occurrences), (FindingState::Open, 2));
+}
+
 /// Another monitor follows the log, for longer than the test takes.
 async fn leased(ground: &Ground, tree: &FollowedTree) -> store::LogLease {
     ground.trust(tree).await;
@@ -157,6 +225,62 @@ async fn an_entry_that_cannot_be_read_is_told_of_once() {
     assert_eq!(ground.side.prove_own_entries(&[], NOW + 8 * DEADLINE + 20_000).await.unwrap().unasked, 0);
     let [finding] = &findings(&ground).await[..] else { panic!() };
     assert_eq!((finding.kind, finding.occurrences), (FindingKind::Blind, 1));
+}
+
+#[tokio::test]
+async fn what_was_told_of_an_entry_that_cannot_be_read_is_over_when_none_waits_any_more() {
+    const HOUR: i64 = 3_600_000;
+    for restarted in [false, true] {
+        let mut ground = Ground::new().await;
+        let log = ground.log("log.example.com").await;
+        let (row, _) = signed_into(&ground, &log, 1, NOW).await;
+        let broken = store::RecordedEntry { log_index: 7, leaf_hash: [7; 32], entry_json: b"{}".to_vec(), at: NOW };
+        ground.store.record_entry(row, log.origin(), &broken).await.unwrap();
+        let look = async |ground: &Ground, at: i64| {
+            let forest = [ground.tree(&log).await];
+            ground.side.prove_own_entries(&forest, NOW + at).await.unwrap()
+        };
+        let asked = look(&ground, 1).await;
+        assert_eq!((asked.proved, asked.unasked), (1, 1));
+        let state = async |ground: &Ground| findings(ground).await[0].state;
+        // One of the same log that can be read says nothing about it.
+        for at in 1i64..3 {
+            signed_into(&ground, &log, 10 + at.unsigned_abs(), NOW).await;
+            look(&ground, at * HOUR).await;
+            assert_eq!(state(&ground).await, FindingState::Open);
+        }
+        if restarted {
+            ground.restart();
+        }
+        // The ledger is mended, and another monitor has proved it.
+        let proved = store::OwnEntryState::Proved { size: 9 };
+        ground.store.mark_own_entry(row, log.origin(), 7, proved, NOW + 3 * HOUR, &[], &[]).await.unwrap();
+        for at in 3i64..6 {
+            assert_eq!(state(&ground).await, FindingState::Open);
+            signed_into(&ground, &log, 10 + at.unsigned_abs(), NOW).await;
+            look(&ground, at * HOUR + at).await;
+            if state(&ground).await == FindingState::Cleared {
+                break;
+            }
+        }
+        assert_eq!(state(&ground).await, FindingState::Cleared, "{restarted}");
+    }
+}
+
+#[tokio::test]
+async fn an_entry_that_can_be_read_again_ends_at_once_what_was_told_of_it() {
+    let ground = Ground::new().await;
+    let row = ground.record(1, b"ours", &ground.key.sign(b"ours"), NOW).await;
+    for log_index in [3, 4] {
+        let recorded = store::RecordedEntry { log_index, leaf_hash: [7; 32], entry_json: b"{}".to_vec(), at: NOW };
+        ground.store.record_entry(row, "log.example.com", &recorded).await.unwrap();
+    }
+    assert_eq!(ground.side.prove_own_entries(&[], NOW + 1).await.unwrap().unasked, 2);
+    let own = ground.store.own_entries_due(i64::MAX, 10).await.unwrap();
+    for (entry, state) in own.iter().zip([FindingState::Open, FindingState::Cleared]) {
+        ground.side.followed(entry, &unproved::unreadable(entry), NOW + 2).await.unwrap();
+        assert_eq!(findings(&ground).await[0].state, state);
+    }
 }
 
 #[tokio::test]

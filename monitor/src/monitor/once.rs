@@ -13,7 +13,7 @@ use super::work::Went;
 use super::{Monitor, MonitorError};
 use crate::config::{Coverage, LogSpec};
 use crate::follow::{LogStatus, Pass, now_ms};
-use crate::inclusion::FollowedTree;
+use crate::inclusion::{EachOnce, FollowedTree};
 use crate::task::Task;
 use crate::watchlist::{MatcherInterval, intervals};
 
@@ -217,11 +217,11 @@ impl Monitor {
     async fn settle(&self, forest: &[FollowedTree]) -> (Compared, Option<String>) {
         let work = self.work();
         let until = Instant::now() + self.config.timing.grace + SETTLE_SLACK;
-        // Each entry once, also those that another process has asked about a moment ago.
-        let checked_before = now_ms().saturating_sub(1);
+        // Each entry once, also those that another process has asked about a moment ago, or put off.
+        let mut pass = EachOnce::new(now_ms());
         let mut compared = Compared::default();
         for _ in 0..MOST_GOES {
-            let went = match work.once(forest, checked_before).await {
+            let went = match work.once(forest, &mut pass).await {
                 Ok(went) => went,
                 Err(error) => return (compared, Some(error.to_string())),
             };
@@ -229,10 +229,15 @@ impl Monitor {
             if went.more {
                 continue;
             }
+            let held_up = || {
+                let waiting = went.checked.later;
+                let words = "entries met in registries cannot be told about yet: the newer ones were not looked at";
+                went.checked.held_up.then(|| format!("{waiting} {words}"))
+            };
             match self.store.suspects_waiting().await {
                 Err(error) => return (compared, Some(error.to_string())),
-                Ok(0) => return (compared, None),
-                Ok(_) if Instant::now() >= until => return (compared, None),
+                Ok(0) => return (compared, held_up()),
+                Ok(_) if Instant::now() >= until => return (compared, held_up()),
                 Ok(_) => tokio::time::sleep(self.config.timing.interval.min(Duration::from_millis(500))).await,
             }
         }

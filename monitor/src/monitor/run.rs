@@ -14,7 +14,7 @@ use crate::config::TrustMaterial;
 use crate::finding::{self, Within};
 use crate::follow::{LogStatus, now_ms};
 use crate::health::{Health, Heartbeat, is_fine};
-use crate::shards::changes;
+use crate::shards::{changes, is_shard_of};
 use crate::task::{Task, stopped};
 
 /// Time to tell people that nothing is followed, before the process ends.
@@ -51,7 +51,10 @@ impl Monitor {
         // Alerts of sinks that are configured no more: only whoever stays knows which these are. A pass may have another
         // configuration than the monitor that runs beside it.
         let sinks: Vec<String> = self.shared.sinks.iter().map(|sink| sink.name.clone()).collect();
-        self.store.forget_other_sinks(&sinks).await?;
+        let dropped = self.store.forget_other_sinks(&sinks).await?;
+        if dropped > 0 {
+            tracing::info!(count = dropped, "alerts for sinks that are configured no more were dropped");
+        }
         self.begin().await?;
         let (mut material, mut unread) = (self.config.material.clone(), None);
         let named = self.named(&material.logs).await?;
@@ -244,6 +247,13 @@ impl Watching {
         if self.counted_at.is_none_or(|at| at.elapsed() >= COUNT_EVERY) {
             self.counted_at = Some(Instant::now());
             self.health.look_at_watches(now).await?;
+            // A shard is named by its server, whatever that lists now.
+            let servers = &monitor.config.material.logs;
+            let named = |origin: &str| {
+                logs.iter().any(|status| status.log.origin == origin)
+                    || servers.iter().any(|server| is_shard_of(origin, Some(&server.origin)))
+            };
+            self.health.forget_left(named, now).await?;
             let own = store.own_entry_counts().await?;
             let own = [("waiting", own.waiting), ("proved", own.proved), ("withheld", own.withheld)];
             monitor.metrics.show_ledger(store.suspects_waiting().await?, &own, &store.counted_leaves().await?);

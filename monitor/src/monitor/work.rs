@@ -12,7 +12,7 @@ use super::comparing::{Comparing, Part};
 use crate::config::Timing;
 use crate::follow::backoff::random;
 use crate::follow::now_ms;
-use crate::inclusion::{FollowedTree, Included};
+use crate::inclusion::{EachOnce, FollowedTree, Included};
 use crate::reconcile::{LedgerError, LedgerSide};
 use crate::shadow::Checked;
 use crate::task::stopped;
@@ -93,12 +93,11 @@ impl Work {
         }
     }
 
-    /// One go at all of it; of our entries, at those that were last asked about at or before a time (unix milliseconds).
-    /// One part that fails keeps no other from its turn; the first error is told.
-    pub(super) async fn once(&self, forest: &[FollowedTree], checked_before: i64) -> Result<Went, LedgerError> {
+    /// One go of a pass at all of it. One part that fails keeps no other from its turn; the first error is told.
+    pub(super) async fn once(&self, forest: &[FollowedTree], pass: &mut EachOnce) -> Result<Went, LedgerError> {
         let looked = self.ledger.look_at_intents(now_ms()).await;
         let settled = self.ledger.settle_due(forest, &self.watchlist, now_ms()).await;
-        let included = self.ledger.prove_unchecked(forest, checked_before, now_ms()).await;
+        let included = self.ledger.prove_each_once(forest, pass, now_ms()).await;
         let checked = self.ledger.check_observations(forest, now_ms()).await;
         let (looked, _, included, checked) = (looked?, settled?, included?, checked?);
         Ok(Went { included, checked, more: looked.more || included.more || checked.more })

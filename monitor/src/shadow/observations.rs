@@ -30,8 +30,10 @@ pub struct Checked {
     pub unasked: u64,
     /// Of other trees.
     pub splits: u64,
-    /// There are observations that were not looked at yet.
+    /// There are observations that were not looked at yet: another go finds more.
     pub more: bool,
+    /// There are some that are not looked at before something can be told about others: too many of these wait.
+    pub held_up: bool,
 }
 
 impl LedgerSide {
@@ -49,21 +51,28 @@ impl LedgerSide {
             (walk.seen_to, std::mem::take(&mut walk.pending))
         };
         let mut last = seen_to;
-        let mut checked = Checked { more: true, ..Checked::default() };
-        if waiting.len() < PENDING {
-            let new = match self.store.observations_after(seen_to, AT_ONCE).await {
-                Ok(new) => new,
-                Err(error) => {
-                    locked(&self.walk).pending = waiting;
-                    return Err(error.into());
-                }
-            };
+        let mut checked = Checked::default();
+        let room = waiting.len() < PENDING;
+        let new = match self.store.observations_after(seen_to, if room { AT_ONCE } else { 1 }).await {
+            Ok(new) => new,
+            Err(error) => {
+                locked(&self.walk).pending = waiting;
+                return Err(error.into());
+            }
+        };
+        if room {
             last = new.last().map_or(seen_to, |observation| observation.id);
             checked.more = new.len() >= AT_ONCE as usize;
             waiting.extend(new.into_iter().map(|observation| (observation, now)));
+        } else {
+            checked.held_up = !new.is_empty();
         }
         let (mut pending, mut findings) = (Vec::new(), Vec::new());
         let outcome = self.hold_against(forest, waiting, now, &mut checked, &mut pending, &mut findings).await;
+        // There is room by now.
+        if checked.held_up && pending.len() < PENDING {
+            (checked.more, checked.held_up) = (true, false);
+        }
         let raised = match outcome {
             Ok(()) if findings.is_empty() => Ok(()),
             Ok(()) => self.store.raise(&findings, &self.sinks).await.map(|_| ()).map_err(LedgerError::from),

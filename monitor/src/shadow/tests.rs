@@ -127,6 +127,30 @@ async fn a_larger_head_is_waited_for_until_the_deadline() {
 }
 
 #[tokio::test]
+async fn where_too_many_wait_to_be_told_about_another_go_finds_no_more() {
+    let ground = Ground::new().await;
+    let log = grown(&ground, 3).await;
+    let forest = [ground.tree(&log).await];
+    log.extend([b"{}".to_vec()]);
+    observe(&ground, &answer(&log, 3), NOW).await;
+    assert_eq!(ground.side.check_observations(&forest, NOW).await.unwrap(), checked(0, 0, 1, 0));
+    {
+        let mut walk = ground.side.walk.lock().unwrap();
+        walk.pending = vec![walk.pending[0].clone(); 5_000];
+    }
+    assert_eq!(ground.side.check_observations(&forest, NOW).await.unwrap(), checked(0, 0, 5_000, 0));
+    log.extend([b"{}".to_vec()]);
+    observe(&ground, &answer(&log, 4), NOW).await;
+    let held_up = Checked { held_up: true, ..checked(0, 0, 5_000, 0) };
+    assert_eq!(ground.side.check_observations(&forest, NOW).await.unwrap(), held_up);
+    // Where these are told about, it is looked at.
+    let later = [ground.tree(&log).await];
+    let more = Checked { more: true, ..checked(5_000, 0, 0, 0) };
+    assert_eq!(ground.side.check_observations(&later, NOW).await.unwrap(), more);
+    assert_eq!(ground.side.check_observations(&later, NOW).await.unwrap(), checked(1, 0, 0, 0));
+}
+
+#[tokio::test]
 async fn a_tree_that_nobody_announced_is_a_split_view_after_the_trust_material_had_its_time() {
     let ground = Ground::new().await;
     let (log, forest) = v1_with_two_shards(&ground, NOW).await;

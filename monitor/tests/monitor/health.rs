@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use monitor::{LogSpec, Monitor};
-use sandbox::{AlertReceiver, SandboxWitness, WitnessOptions};
+use sandbox::{AlertReceiver, LogOptions, SandboxLog, SandboxWitness, WitnessOptions};
 use secrecy::SecretString;
 use store::{FindingKind, FindingState};
 use tlog::WitnessPolicy;
@@ -38,6 +38,29 @@ async fn a_log_out_of_reach_is_a_finding_that_ends_when_it_answers_again() {
     proxy.faults().clear();
     eventually("it is over", async || rig.of_kind(FindingKind::Blind).await[0].state == FindingState::Cleared).await;
     eventually("the heart beats again", async || receiver.received().len() > beats + 1).await;
+    running.stop().await.expect("a clean end");
+    rig.only(&[FindingKind::Blind]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_out_of_reach_that_a_restart_names_no_more_is_no_finding_any_more() {
+    let log = log_with(10).await;
+    let options = LogOptions { origin: "dead.example.com".to_owned(), ..LogOptions::default() };
+    let dead = SandboxLog::start(options).await.expect("a log");
+    dead.extend(foreign(0..10));
+    let mut rig = Rig::new(vec![spec(&log), spec(&dead)]).await;
+    rig.config.timing.blind_after = Duration::from_millis(500);
+    for it in [&log, &dead] {
+        rig.trust(it.origin(), monitor::From::Zero).await;
+    }
+    let running = rig.start();
+    rig.verified(dead.origin(), 10).await;
+    dead.shutdown();
+    rig.finds(FindingKind::Blind).await;
+    running.stop().await.expect("a clean end");
+    rig.config.material.logs.pop();
+    let running = rig.start();
+    eventually("it is over", async || rig.of_kind(FindingKind::Blind).await[0].state == FindingState::Cleared).await;
     running.stop().await.expect("a clean end");
     rig.only(&[FindingKind::Blind]).await;
 }

@@ -72,6 +72,15 @@ pub trait OwnEntries: Send + Sync {
     /// Entries that wait and were last asked about at or before a time, those that waited longest first.
     async fn own_entries_due(&self, checked_before: i64, limit: u32) -> Result<Vec<OwnEntry>, StoreError>;
 
+    /// Entries that wait and were last asked about after a time, in the order of their names, those after `after` only
+    /// (row, log, index). For a walk over all of them: whoever asked may have put them off to a time that is to come.
+    async fn own_entries_waiting(
+        &self,
+        checked_after: i64,
+        after: &(i64, String, u64),
+        limit: u32,
+    ) -> Result<Vec<OwnEntry>, StoreError>;
+
     /// Records what became of an entry, and raises what that means in the same transaction. `false`: it is unknown.
     #[allow(clippy::too_many_arguments, reason = "an entry's name is three of them")]
     async fn mark_own_entry(
@@ -183,6 +192,13 @@ pub(crate) const DUE: &str = select_own_entry!(
     "o.state = 'waiting' AND o.checked_at <= $1 ORDER BY o.checked_at, o.signature_id LIMIT $2"
 );
 
+/// The plus keeps it from walking the primary key, which is as long as the ledger: those that wait are few.
+pub(crate) const WAITING: &str = select_own_entry!(
+    "own_entries_waiting",
+    "o.state = 'waiting' AND o.checked_at > $1 AND (+o.signature_id, o.log_origin, o.log_index) > ($2, $3, $4)
+ORDER BY +o.signature_id, o.log_origin, o.log_index LIMIT $5"
+);
+
 pub(crate) const MARK: &str = "-- own_entries::mark_own_entry
 UPDATE own_entries SET state = $4, proved_size = COALESCE($5, proved_size), checked_at = $6
 WHERE signature_id = $1 AND log_origin = $2 AND log_index = $3";
@@ -267,6 +283,22 @@ SELECT MAX(recorded_at) FROM own_entries WHERE recorded_at <= ",
             ) -> Result<Vec<crate::OwnEntry>, crate::StoreError> {
                 let query = sqlx::query_as(crate::own_entries::DUE).bind(checked_before).bind(i64::from(limit));
                 Ok(query.fetch_all(self.reader()).await?)
+            }
+
+            async fn own_entries_waiting(
+                &self,
+                checked_after: i64,
+                (signature_id, log_origin, log_index): &(i64, String, u64),
+                limit: u32,
+            ) -> Result<Vec<crate::OwnEntry>, crate::StoreError> {
+                Ok(sqlx::query_as(crate::own_entries::WAITING)
+                    .bind(checked_after)
+                    .bind(signature_id)
+                    .bind(log_origin)
+                    .bind(crate::column::signed("log_index", *log_index)?)
+                    .bind(i64::from(limit))
+                    .fetch_all(self.reader())
+                    .await?)
             }
 
             async fn mark_own_entry(

@@ -80,6 +80,32 @@ on_both_engines! {
         assert_eq!(store.own_entries_due(4_000, 10).await.unwrap()[0].checked_at, 4_000);
     }
 
+    async fn a_walk_meets_each_entry_that_waits_also_one_that_was_put_off(database) {
+        let store = database.store();
+        let first = entered(&*store, 1, 1_000).await;
+        let other = "another.example.com";
+        store.record_entry(first, other, &entry(9, 1_000)).await.unwrap();
+        let second = entered(&*store, 2, 1_001).await;
+        let third = entered(&*store, 3, 1_002).await;
+        store.import_own_entries(10).await.unwrap();
+        for (row, log, index, at) in [(first, other, 9, 0), (first, LOG, 1, i64::MAX), (third, LOG, 3, 5_000)] {
+            store.mark_own_entry(row, log, index, OwnEntryState::Waiting, at, &[], &[]).await.unwrap();
+        }
+        let walk = async |checked_after: i64| {
+            let (mut met, mut after) = (Vec::new(), (i64::MIN, String::new(), 0));
+            while let [entry] = &store.own_entries_waiting(checked_after, &after, 1).await.unwrap()[..] {
+                after = (entry.signature_id, entry.log_origin.clone(), entry.log_index);
+                met.push((entry.signature_id, entry.log_index));
+            }
+            met
+        };
+        assert_eq!(walk(i64::MIN).await, [(first, 9), (first, 1), (second, 2), (third, 3)]);
+        assert_eq!(walk(4_999).await, [(first, 1), (third, 3)]);
+        let proved = OwnEntryState::Proved { size: 10 };
+        store.mark_own_entry(third, LOG, 3, proved, 6_000, &[], &[]).await.unwrap();
+        assert_eq!(walk(5_000).await, [(first, 1)]);
+    }
+
     async fn a_draw_by_seed_is_of_proved_entries_and_reaches_all(database) {
         let store = database.store();
         assert!(store.random_own_entries(3, 1).await.unwrap().is_empty());
