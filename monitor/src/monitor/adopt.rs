@@ -5,15 +5,17 @@
 //! the ledger had it is read from the log once more and adopted. Nothing is adopted on the word of a log or of whoever
 //! writes one: a leaf must be the one that was shown, or the one that was proved.
 
+mod again;
+
 use bundle::claims::Scratch;
-use store::{AdoptedSignature, Adoption, FindingKind, FindingRow, FindingState, LostEntry};
+use store::{AdoptedSignature, Adoption, FindingKind, FindingRow, FindingState};
 
 use super::{Monitor, MonitorError};
 use crate::evidence::{self, Evidence, Proof};
 use crate::follow::now_ms;
-use crate::log::{Fresh, LeafFormat, LogReader};
+use crate::log::LeafFormat;
 use crate::reconcile::adopted_hashes;
-use crate::shards::expand;
+use again::Logs;
 
 /// Rows and entries that are read at once.
 const PAGE: u32 = 500;
@@ -40,6 +42,7 @@ impl Monitor {
         let mut act = Adoption {
             signatures: Vec::new(),
             intents: Vec::new(),
+            entries: Vec::new(),
             because: because.to_owned(),
             by: by.to_owned(),
             at: now_ms(),
@@ -118,43 +121,24 @@ impl Monitor {
 
     /// Entries that were proved as ours while the ledger had them, read from their logs again.
     async fn proved_before(&self, act: &mut Adoption, adopted: &mut Adopted) -> Result<(), MonitorError> {
-        let expanded = expand(&self.readers, &self.config.material.logs, &[]).await;
+        let followed = self.store.followed_logs().await?;
+        let mut logs = Logs::of(&self.readers, &self.config.material.logs, &followed).await;
         let mut after = 0;
         loop {
             let page = self.store.lost_entries(after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = last.signature_id;
-            for lost in page {
-                let spec = expanded.logs.iter().find(|spec| spec.origin == lost.log_origin);
-                let read = match spec {
-                    Some(spec) => signatures_of(self.readers.reader(spec)?.as_ref(), &lost).await,
-                    None => Err("the configuration names no such log".to_owned()),
-                };
-                match read {
-                    Ok(signatures) => act.signatures.extend(signatures),
+            let (Some(first), Some(last)) = (page.first(), page.last()) else { return Ok(()) };
+            // A row may have several entries: the last one of a full page comes whole with the next.
+            let is_cut = page.len() >= PAGE as usize && first.signature_id < last.signature_id;
+            after = if is_cut { last.signature_id.saturating_sub(1) } else { last.signature_id };
+            for lost in page.into_iter().filter(|lost| lost.signature_id <= after) {
+                match logs.signatures(&lost).await {
+                    Ok(signatures) => {
+                        act.signatures.extend(signatures);
+                        act.entries.push(lost);
+                    }
                     Err(problem) => adopted.unread.push(format!("{} {}: {problem}", lost.log_origin, lost.log_index)),
                 }
             }
         }
     }
-}
-
-/// The signatures of a leaf that was proved as ours. It must be that leaf still.
-async fn signatures_of(reader: &dyn LogReader, lost: &LostEntry) -> Result<Vec<AdoptedSignature>, String> {
-    let end = lost.log_index.saturating_add(1);
-    let head = reader.head().await.map_err(|error| error.to_string())?;
-    let size = reader.open(&head).map_err(|error| error.to_string())?.size();
-    let batch = reader.leaves(lost.log_index, end, size, Fresh::No).await.map_err(|error| error.to_string())?;
-    let leaf = batch.leaf(lost.log_index).ok_or("the log does not have it")?;
-    if tlog::leaf_hash(leaf).as_bytes() != &lost.leaf_hash {
-        return Err("the log has another leaf there".to_owned());
-    }
-    let mut scratch = Scratch::new();
-    let hashes = adopted_hashes(reader.leaf_format(), leaf, None, &mut scratch);
-    let signature = |hash| AdoptedSignature {
-        signature_hash: hash,
-        log_origin: lost.log_origin.clone(),
-        log_index: lost.log_index,
-    };
-    Ok(hashes.into_iter().map(signature).collect())
 }
