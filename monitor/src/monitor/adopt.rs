@@ -7,12 +7,15 @@
 
 mod again;
 
+use std::collections::HashMap;
+
 use bundle::claims::Scratch;
-use store::{AdoptedSignature, Adoption, FindingKind, FindingRow, FindingState};
+use store::{AdoptedSignature, Adoption, FindingKind, FindingRow, FindingState, IntentSeen, LedgerRow};
 
 use super::{Monitor, MonitorError};
 use crate::evidence::{self, Evidence, Proof};
 use crate::follow::now_ms;
+use crate::intents::is_changed;
 use crate::log::LeafFormat;
 use crate::reconcile::adopted_hashes;
 use again::Logs;
@@ -103,20 +106,41 @@ impl Monitor {
         Ok(shown)
     }
 
-    /// The rows that a finding about the ledger is about: those that are gone, and those that it names one by one.
+    /// The rows that a finding about the ledger is about, all that there are now: those that are gone, or those that are
+    /// other ones than were seen. Other findings about it accept no row.
     async fn lost_rows(&self, row: &FindingRow) -> Result<Vec<i64>, MonitorError> {
-        let pieces = self.store.evidence(row.id).await?;
-        let mut rows: Vec<i64> = pieces.iter().filter_map(|piece| piece.occurrence.parse().ok()).collect();
         if row.fingerprint.contains("ledger/vanished") {
-            let mut after = 0;
-            loop {
-                let page = self.store.vanished_intents(after, PAGE).await?;
-                let Some(last) = page.last() else { break };
-                after = last.signature_id;
-                rows.extend(page.iter().map(|gone| gone.signature_id));
-            }
+            return self.vanished_rows().await;
         }
-        Ok(rows)
+        if row.fingerprint.contains("ledger/changed") {
+            return self.changed_rows().await;
+        }
+        Ok(Vec::new())
+    }
+
+    async fn vanished_rows(&self) -> Result<Vec<i64>, MonitorError> {
+        let (mut rows, mut after) = (Vec::new(), 0);
+        loop {
+            let page = self.store.vanished_intents(after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(rows) };
+            after = last.signature_id;
+            rows.extend(page.iter().map(|gone| gone.signature_id));
+        }
+    }
+
+    /// By the whole ledger: of what a finding tells, only the first thousand rows are kept.
+    async fn changed_rows(&self) -> Result<Vec<i64>, MonitorError> {
+        let (mut changed, mut after) = (Vec::new(), 0);
+        loop {
+            let page = self.store.ledger_rows_after(after, PAGE).await?;
+            let Some(last) = page.last_id else { return Ok(changed) };
+            after = last;
+            let ids: Vec<i64> = page.rows.iter().map(|row| row.id).collect();
+            let seen = self.store.intents_seen(&ids).await?;
+            let seen: HashMap<i64, IntentSeen> = seen.into_iter().map(|it| (it.signature_id, it)).collect();
+            let is_changed = |row: &&LedgerRow| seen.get(&row.id).is_some_and(|seen| is_changed(row, seen));
+            changed.extend(page.rows.iter().filter(is_changed).map(|row| row.id));
+        }
     }
 
     /// Entries that were proved as ours while the ledger had them, read from their logs again.

@@ -1,7 +1,9 @@
 //! What a person adopts is ours from then on.
 
 use monitor::{From, MonitorError};
-use store::{FindingKind, FindingState};
+use bundle::{Digest, Format};
+use monitor::intents::appended;
+use store::{FindingKind, FindingState, Intent, JobClass, LedgerRow};
 
 use crate::rig::{Rig, foreign, log_with, rogue};
 
@@ -56,4 +58,53 @@ async fn what_is_no_signature_of_ours_cannot_be_adopted() {
     assert!(refused.to_string().contains("shows nothing that could be ours"), "{refused}");
     let unknown = rig.monitor().adopt(99, "it is fine", "ann").await.expect_err("not there");
     assert!(unknown.to_string().contains("there is no such finding"), "{unknown}");
+}
+
+/// Intents of a signer, in the ledger.
+async fn intended(rig: &Rig, numbers: std::ops::Range<u64>) -> Vec<LedgerRow> {
+    for number in numbers {
+        let image = format!("registry.example.com/app@{}", Digest::of(&number.to_be_bytes()));
+        let image = image.parse().expect("an image");
+        let intent = Intent {
+            image,
+            identity_name: "release".to_owned(),
+            identity: "ab".repeat(32),
+            public_key_spki: vec![1, 2, 3],
+            format: Format::Bundle,
+            log_origin: "log.example.com".to_owned(),
+            trust_zone: "prod".to_owned(),
+            class: JobClass::Push,
+            at: 1_000,
+        };
+        rig.store.intend(&intent).await.expect("intended");
+    }
+    rig.store.ledger_rows_after(0, 10_000).await.expect("rows").rows
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_rows_that_changed_are_accepted_however_many_there_are() {
+    let log = log_with(20).await;
+    let rig = Rig::following(&log).await;
+    let rows = intended(&rig, 0..1_203).await;
+    // All but the last were other ones when they were seen.
+    let mut seen = rows.clone();
+    seen[..1_202].iter_mut().for_each(|row| row.trust_zone = "before".to_owned());
+    let links = appended(None, &seen, None, 0, 2_000);
+    assert!(rig.store.record_intents_seen(None, &links).await.expect("the store"));
+    let running = rig.start();
+    crate::rig::eventually("all are told of", async || {
+        rig.of_kind(FindingKind::StateLost).await.iter().any(|row| row.occurrences >= 1_202)
+    })
+    .await;
+    running.stop().await.expect("a clean end");
+    let [found] = &rig.of_kind(FindingKind::StateLost).await[..] else { panic!("one finding") };
+    let adopted = rig.monitor().adopt(found.id, "restored from Tuesday", "ann").await.expect("adopted");
+    assert_eq!((adopted.rows, adopted.signatures, adopted.unread.len()), (1_202, 0, 0));
+    let running = rig.start();
+    rig.verified(log.origin(), 20).await;
+    // The ledger is looked through several times meanwhile.
+    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    running.stop().await.expect("a clean end");
+    let again = rig.store.finding(found.id).await.expect("the store").expect("a finding");
+    assert_eq!(again.state, FindingState::Cleared);
 }
