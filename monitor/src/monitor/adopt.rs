@@ -10,7 +10,7 @@ mod again;
 use std::collections::HashMap;
 
 use bundle::claims::Scratch;
-use store::{AdoptedSignature, Adoption, FindingKind, FindingRow, FindingState, IntentSeen, LedgerRow};
+use store::{AdoptedSignature, Adoption, FindingKind, FindingNote, FindingRow, FindingState, IntentSeen, LedgerRow};
 
 use super::{Monitor, MonitorError};
 use crate::evidence::{self, Evidence, Proof};
@@ -70,7 +70,9 @@ impl Monitor {
         adopted.rows = act.intents.len() as u64;
         self.store.adopt(&act).await?;
         if adopted.unread.is_empty() {
-            self.store.clear_finding(&row.fingerprint, act.at, &self.shared.sinks).await?;
+            // By a person's word: what is seen at each look, as it was, does not open it again.
+            let note = FindingNote { id: finding, because, by, at: act.at };
+            self.store.close_finding(&note, &self.shared.sinks).await?;
         }
         tracing::info!(finding, because, by, signatures = adopted.signatures, rows = adopted.rows, "adopted");
         Ok(adopted)

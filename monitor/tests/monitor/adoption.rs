@@ -1,9 +1,9 @@
 //! What a person adopts is ours from then on.
 
-use monitor::{From, MonitorError};
 use bundle::{Digest, Format};
 use monitor::intents::appended;
-use store::{FindingKind, FindingState, Intent, JobClass, LedgerRow};
+use monitor::{From, MonitorError};
+use store::{FindingKind, FindingState, Intent, JobClass, LedgerKeySeen, LedgerRow};
 
 use crate::rig::{Rig, foreign, log_with, rogue};
 
@@ -61,14 +61,14 @@ async fn what_is_no_signature_of_ours_cannot_be_adopted() {
 }
 
 /// Intents of a signer, in the ledger.
-async fn intended(rig: &Rig, numbers: std::ops::Range<u64>) -> Vec<LedgerRow> {
+async fn intended(rig: &Rig, identity: &str, numbers: std::ops::Range<u64>) -> Vec<LedgerRow> {
     for number in numbers {
         let image = format!("registry.example.com/app@{}", Digest::of(&number.to_be_bytes()));
         let image = image.parse().expect("an image");
         let intent = Intent {
             image,
             identity_name: "release".to_owned(),
-            identity: "ab".repeat(32),
+            identity: identity.to_owned(),
             public_key_spki: vec![1, 2, 3],
             format: Format::Bundle,
             log_origin: "log.example.com".to_owned(),
@@ -85,7 +85,7 @@ async fn intended(rig: &Rig, numbers: std::ops::Range<u64>) -> Vec<LedgerRow> {
 async fn all_rows_that_changed_are_accepted_however_many_there_are() {
     let log = log_with(20).await;
     let rig = Rig::following(&log).await;
-    let rows = intended(&rig, 0..1_203).await;
+    let rows = intended(&rig, &"ab".repeat(32), 0..1_203).await;
     // All but the last were other ones when they were seen.
     let mut seen = rows.clone();
     seen[..1_202].iter_mut().for_each(|row| row.trust_zone = "before".to_owned());
@@ -107,4 +107,32 @@ async fn all_rows_that_changed_are_accepted_however_many_there_are() {
     running.stop().await.expect("a clean end");
     let again = rig.store.finding(found.id).await.expect("the store").expect("a finding");
     assert_eq!(again.state, FindingState::Cleared);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_the_ledger_lost_is_ended_by_an_act_until_the_ledger_names_another() {
+    let log = log_with(20).await;
+    let rig = Rig::following(&log).await;
+    let spki = b"a key that the ledger named".to_vec();
+    let identity = Digest::of(&spki).hex();
+    let seen = LedgerKeySeen { spki, identity: identity.clone(), certified: false, seen_at: 1_000, backdated: false };
+    rig.store.record_ledger_keys_seen(&[seen]).await.expect("the store");
+    let running = rig.start();
+    let found = rig.finds(FindingKind::StateLost).await;
+    assert!(found.detail.contains("names none"), "{}", found.detail);
+    let stands = async || rig.store.finding(found.id).await.expect("the store").expect("a finding");
+    rig.monitor().adopt(found.id, "it was never used", "ann").await.expect("adopted");
+    let adopted = stands().await;
+    assert_eq!(adopted.state, FindingState::Cleared);
+    crate::rig::eventually("it is looked at again", async || stands().await.last_seen_at > adopted.last_seen_at).await;
+    running.stop().await.expect("a clean end");
+    let running = rig.start();
+    let before = stands().await.last_seen_at;
+    crate::rig::eventually("and after a restart", async || stands().await.last_seen_at > before).await;
+    assert_eq!((stands().await.state, stands().await.alerts), (FindingState::Cleared, adopted.alerts));
+    // Another state is another matter.
+    intended(&rig, &identity, 0..1).await;
+    crate::rig::eventually("it is told again", async || stands().await.state == FindingState::Open).await;
+    assert!(stands().await.detail.contains("instead"), "{}", stands().await.detail);
+    running.stop().await.expect("a clean end");
 }
