@@ -1,8 +1,8 @@
 //! The act of adoption: a person says that what a finding shows is ours, though the ledger does not have it.
 //!
 //! Two findings can be adopted. A signature under our name: it is ours from now on, and copies of it page nobody. A ledger
-//! that lost rows (it was restored from an older backup): the loss is accepted, and what the monitor proved as ours while
-//! the ledger had it is read from the log once more and adopted. Nothing is adopted on the word of a log or of whoever
+//! that lost rows (it was restored from an older backup): the loss is accepted, of every row that is lost by then, and what
+//! the monitor proved as ours while the ledger had it is read from the log once more and adopted. Nothing is adopted on the word of a log or of whoever
 //! writes one: a leaf must be the one that was shown, or the one that was proved.
 
 mod again;
@@ -56,8 +56,10 @@ impl Monitor {
                 act.signatures = self.shown(&row).await.map_err(refused)?;
             }
             FindingKind::StateLost if row.fingerprint.contains("ledger/") => {
-                act.intents = self.lost_rows(&row).await?;
-                self.proved_before(&mut act, &mut adopted).await?;
+                if let Some(rows) = self.lost_rows(&row).await? {
+                    act.intents = rows;
+                    self.proved_before(&mut act, &mut adopted).await?;
+                }
             }
             kind => {
                 return Err(refused(format!(
@@ -109,15 +111,15 @@ impl Monitor {
     }
 
     /// The rows that a finding about the ledger is about, all that there are now: those that are gone, or those that are
-    /// other ones than were seen. Other findings about it accept no row.
-    async fn lost_rows(&self, row: &FindingRow) -> Result<Vec<i64>, MonitorError> {
+    /// other ones than were seen. `None`: it is about something else, which ends by the act and accepts no row.
+    async fn lost_rows(&self, row: &FindingRow) -> Result<Option<Vec<i64>>, MonitorError> {
         if row.fingerprint.contains("ledger/vanished") {
-            return self.vanished_rows().await;
+            return self.vanished_rows().await.map(Some);
         }
         if row.fingerprint.contains("ledger/changed") {
-            return self.changed_rows().await;
+            return self.changed_rows().await.map(Some);
         }
-        Ok(Vec::new())
+        Ok(None)
     }
 
     async fn vanished_rows(&self) -> Result<Vec<i64>, MonitorError> {

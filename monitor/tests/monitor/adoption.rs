@@ -2,7 +2,8 @@
 
 use bundle::{Digest, Format};
 use monitor::intents::appended;
-use monitor::{From, MonitorError};
+use monitor::{From, LogKind, LogSpec, MonitorError};
+use sandbox::{Fault, RekorV1Options, SandboxRekorV1};
 use store::{FindingKind, FindingState, Intent, JobClass, LedgerKeySeen, LedgerRow};
 
 use crate::rig::{Rig, foreign, log_with, rogue};
@@ -135,4 +136,27 @@ async fn a_key_that_the_ledger_lost_is_ended_by_an_act_until_the_ledger_names_an
     crate::rig::eventually("it is told again", async || stands().await.state == FindingState::Open).await;
     assert!(stands().await.detail.contains("instead"), "{}", stands().await.detail);
     running.stop().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_log_is_asked_about_a_finding_that_is_about_no_row() {
+    let log = SandboxRekorV1::start(RekorV1Options::default()).await.expect("a log");
+    let url = log.url().parse().expect("a url");
+    let rig = Rig::new(vec![LogSpec::new(log.hostname(), LogKind::RekorV1, url, log.key().clone())]).await;
+    // Each question of what was proved before begins with the server's shards.
+    log.faults().plan(http::Method::GET, "api/v1/log", Fault::HangUp, 1_000);
+    let adopt = async |cause: &str| {
+        let found = monitor::finding::state_lost(None, cause, "It is lost.", 1_000);
+        let raised = rig.store.raise(&[found], &[]).await.expect("raised").remove(0);
+        rig.monitor().adopt(raised.id, "it is known", "ann").await.expect("adopted");
+        let ended = rig.store.finding(raised.id).await.expect("the store").expect("a finding");
+        assert_eq!(ended.state, FindingState::Cleared, "{cause}");
+        log.faults().remaining() < 1_000
+    };
+    for cause in ["ledger/keys/ab", "ledger/backdated", "ledger/unreadable"] {
+        assert!(!adopt(cause).await, "{cause}");
+    }
+    for cause in ["ledger/changed", "ledger/vanished/7"] {
+        assert!(adopt(cause).await, "{cause}");
+    }
 }
