@@ -28,6 +28,14 @@ pub fn was_there(row: &LedgerRow, seen: Option<&IntentSeen>, looked_at: Option<i
     }
 }
 
+/// Whether a row is another one than it was when it was seen, or bears another signature, and nobody has accepted that. A
+/// signature that came since is another matter.
+pub fn is_changed(row: &LedgerRow, seen: &IntentSeen) -> bool {
+    let is_same =
+        seen.row_hash == row_hash(row) && (seen.signature_hash.is_none() || seen.signature_hash == signature_hash(row));
+    !seen.accepted && !is_same
+}
+
 /// Whether a row says that it was intended and signed before a leaf was seen.
 pub fn is_before(row: &LedgerRow, leaf_seen_at: i64, tolerance_ms: i64) -> bool {
     let latest = leaf_seen_at.saturating_add(tolerance_ms);

@@ -291,7 +291,10 @@ fn lost_key(key: &str, lost: &Lost, now: i64) -> NewFinding {
          or somebody hides a key from us. The key is watched all the same.",
         lost.identity,
     );
-    state_lost(None, &format!("ledger/keys/{key}"), &words, now)
+    // It is seen at each look, and is news when the ledger names something else: a person may end it as it is.
+    let named = lost.now.as_deref().unwrap_or("nothing");
+    let occurrence = format!("{} names {named}", lost.identity);
+    NewFinding { occurrence, ..state_lost(None, &format!("ledger/keys/{key}"), &words, now) }
 }
 
 fn backdated_key(key: &str, requested_at: i64, now: i64) -> NewFinding {

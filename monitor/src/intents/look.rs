@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use store::{IntentSeen, LedgerPage, LedgerRow, NewFinding};
 
 use super::unbroken::Walk;
-use super::{appended, row_hash, signature_hash, time};
+use super::{appended, is_changed, time};
 use crate::finding::state_lost;
 use crate::reconcile::side::locked;
 use crate::reconcile::{LedgerError, LedgerSide};
@@ -225,16 +225,15 @@ impl LedgerSide {
         let mut unseen = Vec::new();
         for row in rows {
             match seen.iter().find(|seen| seen.signature_id == row.id) {
-                Some(seen) if seen.accepted => {}
-                Some(seen) if seen.row_hash == row_hash(&row) && seen.signature_hash.is_none() => {
-                    let missing_at = seen.signature_seen_at.unwrap_or_default();
-                    locked(&self.looks).unsigned.entry(row.id).or_insert(missing_at);
-                }
-                Some(seen) if seen.row_hash == row_hash(&row) && seen.signature_hash == signature_hash(&row) => {}
-                Some(seen) => {
+                Some(seen) if is_changed(&row, seen) => {
                     looked.changed = looked.changed.saturating_add(1);
                     findings.push(changed_row(&row, seen, now));
                 }
+                Some(seen) if seen.signature_hash.is_none() && !seen.accepted => {
+                    let missing_at = seen.signature_seen_at.unwrap_or_default();
+                    locked(&self.looks).unsigned.entry(row.id).or_insert(missing_at);
+                }
+                Some(_) => {}
                 // In a gap between old ids; or so new that the next look finds it.
                 None => unseen.push(row),
             }

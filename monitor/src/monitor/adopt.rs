@@ -1,19 +1,24 @@
 //! The act of adoption: a person says that what a finding shows is ours, though the ledger does not have it.
 //!
 //! Two findings can be adopted. A signature under our name: it is ours from now on, and copies of it page nobody. A ledger
-//! that lost rows (it was restored from an older backup): the loss is accepted, and what the monitor proved as ours while
-//! the ledger had it is read from the log once more and adopted. Nothing is adopted on the word of a log or of whoever
+//! that lost rows (it was restored from an older backup): the loss is accepted, of every row that is lost by then, and what
+//! the monitor proved as ours while the ledger had it is read from the log once more and adopted. Nothing is adopted on the word of a log or of whoever
 //! writes one: a leaf must be the one that was shown, or the one that was proved.
 
+mod again;
+
+use std::collections::HashMap;
+
 use bundle::claims::Scratch;
-use store::{AdoptedSignature, Adoption, FindingKind, FindingRow, FindingState, LostEntry};
+use store::{AdoptedSignature, Adoption, FindingKind, FindingNote, FindingRow, FindingState, IntentSeen, LedgerRow};
 
 use super::{Monitor, MonitorError};
 use crate::evidence::{self, Evidence, Proof};
 use crate::follow::now_ms;
-use crate::log::{Fresh, LeafFormat, LogReader};
+use crate::intents::is_changed;
+use crate::log::LeafFormat;
 use crate::reconcile::adopted_hashes;
-use crate::shards::expand;
+use again::Logs;
 
 /// Rows and entries that are read at once.
 const PAGE: u32 = 500;
@@ -40,6 +45,7 @@ impl Monitor {
         let mut act = Adoption {
             signatures: Vec::new(),
             intents: Vec::new(),
+            entries: Vec::new(),
             because: because.to_owned(),
             by: by.to_owned(),
             at: now_ms(),
@@ -50,8 +56,10 @@ impl Monitor {
                 act.signatures = self.shown(&row).await.map_err(refused)?;
             }
             FindingKind::StateLost if row.fingerprint.contains("ledger/") => {
-                act.intents = self.lost_rows(&row).await?;
-                self.proved_before(&mut act, &mut adopted).await?;
+                if let Some(rows) = self.lost_rows(&row).await? {
+                    act.intents = rows;
+                    self.proved_before(&mut act, &mut adopted).await?;
+                }
             }
             kind => {
                 return Err(refused(format!(
@@ -64,7 +72,9 @@ impl Monitor {
         adopted.rows = act.intents.len() as u64;
         self.store.adopt(&act).await?;
         if adopted.unread.is_empty() {
-            self.store.clear_finding(&row.fingerprint, act.at, &self.shared.sinks).await?;
+            // By a person's word: what is seen at each look, as it was, does not open it again.
+            let note = FindingNote { id: finding, because, by, at: act.at };
+            self.store.close_finding(&note, &self.shared.sinks).await?;
         }
         tracing::info!(finding, because, by, signatures = adopted.signatures, rows = adopted.rows, "adopted");
         Ok(adopted)
@@ -100,61 +110,63 @@ impl Monitor {
         Ok(shown)
     }
 
-    /// The rows that a finding about the ledger is about: those that are gone, and those that it names one by one.
-    async fn lost_rows(&self, row: &FindingRow) -> Result<Vec<i64>, MonitorError> {
-        let pieces = self.store.evidence(row.id).await?;
-        let mut rows: Vec<i64> = pieces.iter().filter_map(|piece| piece.occurrence.parse().ok()).collect();
+    /// The rows that a finding about the ledger is about, all that there are now: those that are gone, or those that are
+    /// other ones than were seen. `None`: it is about something else, which ends by the act and accepts no row.
+    async fn lost_rows(&self, row: &FindingRow) -> Result<Option<Vec<i64>>, MonitorError> {
         if row.fingerprint.contains("ledger/vanished") {
-            let mut after = 0;
-            loop {
-                let page = self.store.vanished_intents(after, PAGE).await?;
-                let Some(last) = page.last() else { break };
-                after = last.signature_id;
-                rows.extend(page.iter().map(|gone| gone.signature_id));
-            }
+            return self.vanished_rows().await.map(Some);
         }
-        Ok(rows)
+        if row.fingerprint.contains("ledger/changed") {
+            return self.changed_rows().await.map(Some);
+        }
+        Ok(None)
+    }
+
+    async fn vanished_rows(&self) -> Result<Vec<i64>, MonitorError> {
+        let (mut rows, mut after) = (Vec::new(), 0);
+        loop {
+            let page = self.store.vanished_intents(after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(rows) };
+            after = last.signature_id;
+            rows.extend(page.iter().map(|gone| gone.signature_id));
+        }
+    }
+
+    /// By the whole ledger: of what a finding tells, only the first thousand rows are kept.
+    async fn changed_rows(&self) -> Result<Vec<i64>, MonitorError> {
+        let (mut changed, mut after) = (Vec::new(), 0);
+        loop {
+            let page = self.store.ledger_rows_after(after, PAGE).await?;
+            let Some(last) = page.last_id else { return Ok(changed) };
+            after = last;
+            let ids: Vec<i64> = page.rows.iter().map(|row| row.id).collect();
+            let seen = self.store.intents_seen(&ids).await?;
+            let seen: HashMap<i64, IntentSeen> = seen.into_iter().map(|it| (it.signature_id, it)).collect();
+            let is_changed = |row: &&LedgerRow| seen.get(&row.id).is_some_and(|seen| is_changed(row, seen));
+            changed.extend(page.rows.iter().filter(is_changed).map(|row| row.id));
+        }
     }
 
     /// Entries that were proved as ours while the ledger had them, read from their logs again.
     async fn proved_before(&self, act: &mut Adoption, adopted: &mut Adopted) -> Result<(), MonitorError> {
-        let expanded = expand(&self.readers, &self.config.material.logs, &[]).await;
+        let followed = self.store.followed_logs().await?;
+        let mut logs = Logs::of(&self.readers, &self.config.material.logs, &followed).await;
         let mut after = 0;
         loop {
             let page = self.store.lost_entries(after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = last.signature_id;
-            for lost in page {
-                let spec = expanded.logs.iter().find(|spec| spec.origin == lost.log_origin);
-                let read = match spec {
-                    Some(spec) => signatures_of(self.readers.reader(spec)?.as_ref(), &lost).await,
-                    None => Err("the configuration names no such log".to_owned()),
-                };
-                match read {
-                    Ok(signatures) => act.signatures.extend(signatures),
+            let (Some(first), Some(last)) = (page.first(), page.last()) else { return Ok(()) };
+            // A row may have several entries: the last one of a full page comes whole with the next.
+            let is_cut = page.len() >= PAGE as usize && first.signature_id < last.signature_id;
+            after = if is_cut { last.signature_id.saturating_sub(1) } else { last.signature_id };
+            for lost in page.into_iter().filter(|lost| lost.signature_id <= after) {
+                match logs.signatures(&lost).await {
+                    Ok(signatures) => {
+                        act.signatures.extend(signatures);
+                        act.entries.push(lost);
+                    }
                     Err(problem) => adopted.unread.push(format!("{} {}: {problem}", lost.log_origin, lost.log_index)),
                 }
             }
         }
     }
-}
-
-/// The signatures of a leaf that was proved as ours. It must be that leaf still.
-async fn signatures_of(reader: &dyn LogReader, lost: &LostEntry) -> Result<Vec<AdoptedSignature>, String> {
-    let end = lost.log_index.saturating_add(1);
-    let head = reader.head().await.map_err(|error| error.to_string())?;
-    let size = reader.open(&head).map_err(|error| error.to_string())?.size();
-    let batch = reader.leaves(lost.log_index, end, size, Fresh::No).await.map_err(|error| error.to_string())?;
-    let leaf = batch.leaf(lost.log_index).ok_or("the log does not have it")?;
-    if tlog::leaf_hash(leaf).as_bytes() != &lost.leaf_hash {
-        return Err("the log has another leaf there".to_owned());
-    }
-    let mut scratch = Scratch::new();
-    let hashes = adopted_hashes(reader.leaf_format(), leaf, None, &mut scratch);
-    let signature = |hash| AdoptedSignature {
-        signature_hash: hash,
-        log_origin: lost.log_origin.clone(),
-        log_index: lost.log_index,
-    };
-    Ok(hashes.into_iter().map(signature).collect())
 }

@@ -24,6 +24,8 @@ pub struct Adoption {
     pub signatures: Vec<AdoptedSignature>,
     /// Rows that are other ones than were seen, or are gone, and are accepted so.
     pub intents: Vec<i64>,
+    /// Entries of lost rows that were read again: with what they hold adopted, nobody follows them up any more.
+    pub entries: Vec<LostEntry>,
     /// Why.
     pub because: String,
     /// By whose word.
@@ -54,7 +56,8 @@ pub trait Adoptions: Send + Sync {
     /// Those of these hashes that were adopted.
     async fn adopted(&self, hashes: &[[u8; 32]]) -> Result<Vec<[u8; 32]>, StoreError>;
 
-    /// Proved entries of ours that the ledger does not have any more, after a row and of `limit` at most; by row.
+    /// Proved entries of ours that the ledger does not have any more, after a row and of `limit` at most; by row. One that
+    /// an act has taken is not among them; one that it could not read is, whatever became of its row.
     async fn lost_entries(&self, after_id: i64, limit: u32) -> Result<Vec<LostEntry>, StoreError>;
 }
 
@@ -75,6 +78,11 @@ UPDATE intents_seen SET accepted_at = $2 WHERE signature_id = $1 AND accepted_at
 pub(crate) const IS_ADOPTED: &str = "-- adoptions::adopted
 SELECT adopted_at FROM adopted_signatures WHERE signature_hash = $1";
 
+/// Should the ledger have it again, from a newer backup, it is taken over anew.
+pub(crate) const FORGET: &str = "-- adoptions::adopt
+DELETE FROM own_entries WHERE signature_id = $1 AND log_origin = $2 AND log_index = $3 AND leaf_hash = $4
+    AND NOT EXISTS (SELECT 1 FROM log_entries e WHERE e.signature_id = $1 AND e.leaf_hash = $4)";
+
 pub(crate) const LOST: &str = "-- adoptions::lost_entries
 SELECT o.signature_id, o.log_origin, o.log_index, o.leaf_hash FROM own_entries o
 WHERE o.signature_id > $1 AND o.state = 'proved' AND NOT EXISTS (
@@ -86,7 +94,7 @@ macro_rules! stamp_adoptions {
         #[async_trait::async_trait]
         impl crate::Adoptions for $Store {
             async fn adopt(&self, act: &crate::Adoption) -> Result<(), crate::StoreError> {
-                use crate::adoptions::{ACCEPT, ADOPT};
+                use crate::adoptions::{ACCEPT, ADOPT, FORGET};
                 use crate::column::{signed, text};
                 let mut tx = self.begin().await?;
                 for adopted in &act.signatures {
@@ -102,6 +110,15 @@ macro_rules! stamp_adoptions {
                 }
                 for id in &act.intents {
                     sqlx::query(ACCEPT).bind(id).bind(act.at).execute(&mut *tx).await?;
+                }
+                for lost in &act.entries {
+                    sqlx::query(FORGET)
+                        .bind(lost.signature_id)
+                        .bind(text(&lost.log_origin))
+                        .bind(signed("log_index", lost.log_index)?)
+                        .bind(lost.leaf_hash.as_slice())
+                        .execute(&mut *tx)
+                        .await?;
                 }
                 tx.commit().await?;
                 Ok(())

@@ -12,6 +12,7 @@ on_both_engines! {
         let act = |numbers: &[u64]| Adoption {
             signatures: numbers.iter().map(|number| signature(*number)).collect(),
             intents: vec![7],
+            entries: Vec::new(),
             because: "the backup of Tuesday".to_owned(),
             by: "ann@host".to_owned(),
             at: 1_000,
@@ -41,6 +42,7 @@ on_both_engines! {
         let act = Adoption {
             signatures: Vec::new(),
             intents: vec![7],
+            entries: Vec::new(),
             because: "restored".to_owned(),
             by: "ann@host".to_owned(),
             at: 2_000,
@@ -68,7 +70,27 @@ on_both_engines! {
         // One that was proved and one that was not.
         database.execute("DELETE FROM log_entries WHERE log_index IN (2, 3)").await;
         let lost = LostEntry { signature_id: ids[1], log_origin: LOG.to_owned(), log_index: 2, leaf_hash: root(2) };
-        assert_eq!(store.lost_entries(0, 10).await.unwrap(), [lost]);
+        assert_eq!(store.lost_entries(0, 10).await.unwrap(), std::slice::from_ref(&lost));
         assert!(store.lost_entries(ids[1], 10).await.unwrap().is_empty());
+        // That its row is accepted does not say that it was read; an act that has read it does.
+        let act = Adoption {
+            signatures: Vec::new(),
+            intents: ids.clone(),
+            entries: Vec::new(),
+            because: "restored".to_owned(),
+            by: "ann@host".to_owned(),
+            at: 2_000,
+        };
+        store.adopt(&act).await.unwrap();
+        assert_eq!(store.lost_entries(0, 10).await.unwrap(), std::slice::from_ref(&lost));
+        let kept = LostEntry { signature_id: ids[0], log_origin: LOG.to_owned(), log_index: 1, leaf_hash: root(1) };
+        store.adopt(&Adoption { entries: vec![lost, kept], ..act }).await.unwrap();
+        assert!(store.lost_entries(0, 10).await.unwrap().is_empty());
+        // What the ledger has is followed up, whatever an act says.
+        let counts = store.own_entry_counts().await.unwrap();
+        assert_eq!((counts.proved, counts.waiting), (1, 1));
+        // A newer backup is restored.
+        store.record_entry(ids[1], LOG, &entry(2, 1_000)).await.unwrap();
+        assert_eq!(store.import_own_entries(10).await.unwrap(), 1);
     }
 }
