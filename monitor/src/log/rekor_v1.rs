@@ -35,8 +35,17 @@ pub(super) struct RekorV1 {
     pub(super) origin: String,
     pub(super) key: LogKey,
     pub(super) tree_id: u64,
-    /// The server's index of the shard's first leaf, once it has said so, and how many leaves it had then.
-    first: Mutex<Option<(u64, u64)>>,
+    /// The shard as it was listed last.
+    listed: Mutex<Option<Listed>>,
+}
+
+/// What the server's list said of a shard.
+#[derive(Clone, Copy, Debug)]
+struct Listed {
+    /// The server's index of the shard's first leaf.
+    first: u64,
+    size: u64,
+    active: bool,
 }
 
 #[derive(Deserialize)]
@@ -68,7 +77,7 @@ struct ServedProof {
 
 impl RekorV1 {
     pub(super) fn new(exchange: Exchange, origin: String, key: LogKey, tree_id: u64) -> Self {
-        Self { exchange, origin, key, tree_id, first: Mutex::new(None) }
+        Self { exchange, origin, key, tree_id, listed: Mutex::new(None) }
     }
 
     /// This shard as the server lists it now.
@@ -78,14 +87,15 @@ impl RekorV1 {
             what: self.origin.clone(),
             detail: "without that tree in its list of shards".into(),
         })?;
-        *self.first() = Some((found.first_index, found.size));
+        let Shard { first_index: first, size, active, .. } = found;
+        *self.listed() = Some(Listed { first, size, active });
         Ok(found)
     }
 
     async fn offset(&self) -> Result<u64, ReadError> {
-        let known = *self.first();
+        let known = *self.listed();
         match known {
-            Some((first, _)) => Ok(first),
+            Some(listed) => Ok(listed.first),
             None => self.shard().await.map(|shard| shard.first_index),
         }
     }
@@ -147,12 +157,12 @@ impl RekorV1 {
 
     /// An answer that is not what was asked for: what is known of the server's shards may be out of date too.
     fn malformed(&self, what: &str, detail: impl ToString, served: Bytes) -> ReadError {
-        *self.first() = None;
+        *self.listed() = None;
         self.exchange.malformed(what, detail, served)
     }
 
-    fn first(&self) -> MutexGuard<'_, Option<(u64, u64)>> {
-        self.first.lock().unwrap_or_else(PoisonError::into_inner)
+    fn listed(&self) -> MutexGuard<'_, Option<Listed>> {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -236,12 +246,14 @@ impl LogReader for RekorV1 {
     }
 
     /// The list of shards says whose an index is. Behind the end of the active shard as it was listed last there may be
-    /// another one by now.
+    /// another one by now; an inactive one is asked about once.
     async fn position_of(&self, index: u64) -> Result<Option<u64>, ReadError> {
-        let known = *self.first();
-        let of_known = known.and_then(|(first, size)| index.checked_sub(first).filter(|position| *position < size));
-        if of_known.is_some() {
-            return Ok(of_known);
+        let known = *self.listed();
+        if let Some(Listed { first, size, active }) = known {
+            let position = index.checked_sub(first).filter(|position| *position < size);
+            if position.is_some() || !active {
+                return Ok(position);
+            }
         }
         let shard = self.shard().await?;
         Ok(index.checked_sub(shard.first_index).filter(|position| shard.active || *position < shard.size))
