@@ -36,6 +36,11 @@ fn answer(log: &SandboxLog, index: u64, root: Hash) -> LogEntry {
 
 /// An entry of a row that the signer wrote.
 async fn record(rig: &Rig, number: u32, log: &SandboxLog) {
+    record_before(rig, number, log, 0).await;
+}
+
+/// One that is so many milliseconds old.
+async fn record_before(rig: &Rig, number: u32, log: &SandboxLog, age: i64) {
     let image: ImageReference =
         format!("registry.example.com/app@{}", Digest::of(&number.to_be_bytes())).parse().expect("an image");
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
@@ -67,7 +72,7 @@ async fn record(rig: &Rig, number: u32, log: &SandboxLog) {
         log_index: entry.log_index,
         leaf_hash: *entry.leaf_hash().as_bytes(),
         entry_json: entry.to_json(),
-        at,
+        at: at - age,
     };
     rig.store.record_entry(row.id, log.origin(), &recorded).await.expect("recorded");
 }
@@ -111,6 +116,18 @@ async fn an_entry_of_ours_that_no_log_was_asked_about_is_not_clean() {
     for _ in 0..2 {
         let report = rig.monitor().once(None).await.expect("a pass");
         assert!(!report.is_complete() && !report.has_findings(), "{report:?}");
+        assert_eq!((report.compared.entries_proved, report.compared.entries_elsewhere), (0, 1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_an_earlier_pass_could_not_ask_about_for_hours_is_not_clean() {
+    let (log, other) = (log_with(10).await, log_with(5).await);
+    let rig = Rig::following(&log).await;
+    record_before(&rig, 2, &other, 8 * 3_600_000).await;
+    for _ in 0..3 {
+        let report = rig.monitor().once(None).await.expect("a pass");
+        assert!(!report.is_complete(), "{report:?}");
         assert_eq!((report.compared.entries_proved, report.compared.entries_elsewhere), (0, 1));
     }
 }
