@@ -202,13 +202,28 @@ impl Watching {
         }
     }
 
+    /// What an earlier process has found about logs and sinks that are configured no more is over.
+    async fn forget_left(&mut self, monitor: &Monitor, logs: &[LogStatus], now: i64) -> Result<(), StoreError> {
+        // A shard is named by its server, whatever that lists now.
+        let servers = &monitor.config.material.logs;
+        let named = |origin: &str| {
+            logs.iter().any(|status| status.log.origin == origin)
+                || servers.iter().any(|server| is_shard_of(origin, Some(&server.origin)))
+        };
+        self.health.forget_left(named, now).await
+    }
+
     /// Whether the heartbeat may say that all is well: everything is, and this process does a part of it. `within`: what
     /// else could not be looked at, since when, and why.
     async fn look(&mut self, monitor: &Monitor, logs: &[LogStatus], within: Troubles) -> bool {
         let now = now_ms();
         monitor.metrics.show_paces(&monitor.readers.paces());
         logs.iter().for_each(|status| monitor.metrics.show_log(status));
-        let fine = match self.ask(monitor, logs, within, now).await {
+        let asked = match self.ask(monitor, logs, within, now).await {
+            Ok(fine) => self.forget_left(monitor, logs, now).await.map(|()| fine),
+            Err(error) => Err(error),
+        };
+        let fine = match asked {
             Ok(fine) => {
                 if self.failing {
                     tracing::info!("the health of the monitor can be told again");
@@ -247,13 +262,6 @@ impl Watching {
         if self.counted_at.is_none_or(|at| at.elapsed() >= COUNT_EVERY) {
             self.counted_at = Some(Instant::now());
             self.health.look_at_watches(now).await?;
-            // A shard is named by its server, whatever that lists now.
-            let servers = &monitor.config.material.logs;
-            let named = |origin: &str| {
-                logs.iter().any(|status| status.log.origin == origin)
-                    || servers.iter().any(|server| is_shard_of(origin, Some(&server.origin)))
-            };
-            self.health.forget_left(named, now).await?;
             let own = store.own_entry_counts().await?;
             let own = [("waiting", own.waiting), ("proved", own.proved), ("withheld", own.withheld)];
             monitor.metrics.show_ledger(store.suspects_waiting().await?, &own, &store.counted_leaves().await?);
