@@ -275,15 +275,17 @@ impl Watching {
             if status.held {
                 is_fine(status, &monitor.config.timing, now)
             } else {
-                is_held_elsewhere(status, &elsewhere, now)
+                is_held_elsewhere(status, &elsewhere, &monitor.config.holder, now)
             }
         }))
     }
 }
 
-/// Whether another process follows the log: it answers for it.
-fn is_held_elsewhere(status: &LogStatus, stored: &[FollowedLog], now: i64) -> bool {
-    let lease = stored.iter().find(|log| log.origin == status.log.origin).and_then(|log| log.lease_expires_at);
+/// Whether another process follows the log: it answers for it. A lease of ours is not that: its follower has just begun,
+/// and has not looked.
+fn is_held_elsewhere(status: &LogStatus, stored: &[FollowedLog], ours: &str, now: i64) -> bool {
+    let log = stored.iter().find(|log| log.origin == status.log.origin);
+    let lease = log.filter(|log| log.holder.as_deref() != Some(ours)).and_then(|log| log.lease_expires_at);
     status.failing.is_none() && lease.is_some_and(|ends| ends.saturating_add(LEASE_SLACK_MS) > now)
 }
 
