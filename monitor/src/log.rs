@@ -73,6 +73,11 @@ pub trait LogReader: Send + Sync {
         Checkpoint::open_as(self.head_format(), raw, self.origin(), self.key())
     }
 
+    /// The most batches that are worth to be on their way at once: what is on a disk of ours has no delay to hide.
+    fn most_at_once(&self) -> usize {
+        usize::MAX
+    }
+
     /// Where the natural unit of reading that begins at `start` ends, in a tree of `size` leaves.
     fn batch_end(&self, start: u64, size: u64) -> u64;
 

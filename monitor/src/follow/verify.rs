@@ -85,7 +85,7 @@ impl Follower {
             reader: &self.reader,
             workers: &self.shared.workers,
             matching,
-            in_flight: self.shared.limits.in_flight,
+            in_flight: self.shared.limits.in_flight.min(self.reader.most_at_once()),
             buffered_bytes: self.shared.limits.buffered_bytes,
             fresh,
         };

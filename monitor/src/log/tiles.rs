@@ -47,6 +47,11 @@ impl Tiles {
         Self { source, kept: Mutex::default(), partial: Mutex::new(partial) }
     }
 
+    /// Whether they are on a disk of ours.
+    pub(super) fn is_local(&self) -> bool {
+        matches!(self.source, Source::Directory(_))
+    }
+
     /// The newest signed note.
     pub(super) async fn checkpoint(&self) -> Result<Bytes, ReadError> {
         self.source.newest("the checkpoint", "checkpoint", MAX_CHECKPOINT_BYTES).await
