@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::message::cut;
 use super::{Alert, AlertSink, SinkError};
+use crate::follow::millis;
 
 /// Between two looks into an empty outbox.
 const POLL: Duration = Duration::from_secs(1);
@@ -194,10 +195,6 @@ fn backoff(failures: u32) -> Duration {
     let _ = getrandom::fill(&mut random);
     let part = f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX);
     full.mul_f64(0.5 + part / 2.0)
-}
-
-fn millis(delay: Duration) -> i64 {
-    i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

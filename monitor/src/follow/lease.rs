@@ -8,6 +8,7 @@ use store::{LogLease, Store, StoreError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::millis;
 use crate::task::Task;
 
 /// How long a lease lasts without being renewed: whoever takes over does so this long after its holder died.
@@ -88,6 +89,10 @@ async fn renew(
     tell.send_replace(true);
 }
 
-fn millis(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+/// A lease that ended longer ago is nobody's; clocks of machines may differ by this much.
+const SLACK_MS: i64 = 120_000;
+
+/// Whether a lease that ends then (unix milliseconds) is still somebody's, as far as another process can tell.
+pub(crate) fn is_somebodys(ends: Option<i64>, now: i64) -> bool {
+    ends.is_some_and(|ends| ends.saturating_add(SLACK_MS) > now)
 }

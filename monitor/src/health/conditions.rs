@@ -7,7 +7,7 @@ use tlog::WitnessPolicy;
 
 use crate::config::{Coverage, Timing};
 use crate::finding::{self, LogDescription};
-use crate::follow::LogStatus;
+use crate::follow::{LogStatus, millis};
 
 /// Something about a log that should not go on.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -119,8 +119,4 @@ pub fn is_fine(status: &LogStatus, timing: &Timing, now: i64) -> bool {
         Coverage::OwnEntries => recent(status.looked_at, timing.blind_after),
     };
     read && conditions(status, timing, now).is_empty()
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

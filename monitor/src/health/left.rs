@@ -7,9 +7,7 @@ use store::{FindingKind, FindingRow, StoreError};
 
 use super::Health;
 use crate::finding::{fingerprint, sink_cause};
-
-/// A lease that ended longer ago is nobody's; clocks of machines may differ by this much.
-const LEASE_SLACK_MS: i64 = 120_000;
+use crate::follow::lease::is_somebodys;
 
 /// How far it is known what was left.
 #[derive(Debug, Default)]
@@ -42,7 +40,7 @@ impl Health {
             if named(origin) || is_news || is_known {
                 continue;
             }
-            if lease.is_some_and(|ends| ends.saturating_add(LEASE_SLACK_MS) > now) {
+            if is_somebodys(lease, now) {
                 leased.insert(origin.clone(), lease);
             } else {
                 over.push(row.fingerprint);

@@ -9,8 +9,9 @@ use store::{FollowedLog, NewFinding, OwnEntry, OwnEntryState};
 use super::tree::{Located, locate};
 use super::{FollowedTree, Place, place, unproved};
 use crate::finding::{Withheld, missing_leaf, withheld_entry};
+use crate::follow::millis;
 use crate::log::ReadError;
-use crate::reconcile::side::{locked, millis};
+use crate::reconcile::side::locked;
 use crate::reconcile::{LedgerError, LedgerSide};
 use crate::shadow::Fit;
 

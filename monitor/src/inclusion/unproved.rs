@@ -8,11 +8,10 @@ use store::{FindingKind, FollowedLog, OwnEntry};
 
 use super::FollowedTree;
 use crate::finding::{blind_entries, entries_cause, fingerprint};
+use crate::follow::lease::is_somebodys;
 use crate::reconcile::side::locked;
 use crate::reconcile::{LedgerError, LedgerSide};
 
-/// A lease that ended longer ago is nobody's; clocks of machines may differ by this much.
-const LEASE_SLACK_MS: i64 = 120_000;
 /// So many such entries are known one by one for each log; when these are proved, so are the others.
 const KNOWN: usize = 10_000;
 /// The longest wait before such an entry is asked about again.
@@ -114,7 +113,7 @@ pub(super) fn is_followed(stored: &[FollowedLog], entry: &LogEntry, is_late: boo
         && stored.iter().any(|log| {
             log.key_id == entry.log_id
                 && origin.is_none_or(|origin| origin == log.origin)
-                && log.lease_expires_at.is_some_and(|ends| ends.saturating_add(LEASE_SLACK_MS) > now)
+                && is_somebodys(log.lease_expires_at, now)
         })
 }
 

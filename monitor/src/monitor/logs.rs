@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::{Monitor, MonitorError};
 use crate::config::{LogKind, LogSpec};
 use crate::finding;
-use crate::follow::{Follower, Kept, LogStatus, Status, now_ms};
+use crate::follow::{Follower, Kept, LogStatus, Status, millis, now_ms};
 use crate::inclusion::FollowedTree;
 use crate::log::LogReader;
 use crate::shards::{Naming, expand, is_shard_of, naming};
@@ -182,10 +182,6 @@ impl Followers {
             following.end().await;
         }
     }
-}
-
-fn millis(duration: std::time::Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn start(monitor: &Monitor, mut spec: LogSpec, reader: Arc<dyn LogReader>, before: Before) -> Following {

@@ -12,6 +12,7 @@ use super::logs::Followers;
 use super::{Monitor, MonitorError};
 use crate::config::TrustMaterial;
 use crate::finding::{self, Within};
+use crate::follow::lease::is_somebodys;
 use crate::follow::{LogStatus, now_ms};
 use crate::health::{Health, Heartbeat, is_fine};
 use crate::shards::{changes, is_shard_of};
@@ -23,8 +24,6 @@ const LAST_WORDS: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Between two looks at what takes the store longer to say.
 const COUNT_EVERY: Duration = Duration::from_secs(60);
-/// A lease of another process that ended longer ago is nobody's; clocks of machines may differ by this much.
-const LEASE_SLACK_MS: i64 = 120_000;
 
 impl Monitor {
     /// Follows every log that is named and trusted, raises findings and tells people, until told to stop.
@@ -286,7 +285,7 @@ impl Watching {
 fn is_held_elsewhere(status: &LogStatus, stored: &[FollowedLog], ours: &str, now: i64) -> bool {
     let log = stored.iter().find(|log| log.origin == status.log.origin);
     let lease = log.filter(|log| log.holder.as_deref() != Some(ours)).and_then(|log| log.lease_expires_at);
-    status.failing.is_none() && lease.is_some_and(|ends| ends.saturating_add(LEASE_SLACK_MS) > now)
+    status.failing.is_none() && is_somebodys(lease, now)
 }
 
 /// Beats while all is well.

@@ -10,6 +10,7 @@ use store::{Sink, Store};
 use super::LedgerError;
 use super::storm::Storms;
 use crate::config::{Limits, Timing};
+use crate::follow::millis;
 use crate::inclusion::{Recent, Unproved};
 use crate::intents::Looks;
 use crate::intents::keys::{Keys, Look, WithKeys};
@@ -64,10 +65,6 @@ impl LedgerTiming {
     pub(crate) fn deadline_ms(&self) -> i64 {
         millis(self.inclusion_deadline)
     }
-}
-
-pub(crate) fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Compares logs with the ledger, both ways. The ledger is only read.

@@ -6,9 +6,10 @@ use tlog::{Checkpoint, CompactRange, Hash, NodeProof, ProofError, verify_consist
 use super::Fit;
 use super::fit::Met;
 use crate::finding::{Growth, Split, split_view};
+use crate::follow::millis;
 use crate::inclusion::FollowedTree;
 use crate::log::{Fresh, ReadError};
-use crate::reconcile::side::{locked, millis};
+use crate::reconcile::side::locked;
 use crate::reconcile::{LedgerError, LedgerSide};
 
 /// What the log's proof says of a smaller head.
