@@ -208,8 +208,12 @@ pub struct Limits {
     pub segment_leaves: u64,
     /// Requests in flight to one log.
     pub in_flight: usize,
-    /// Bytes of leaves in memory for one log.
-    pub buffered_bytes: usize,
+    /// Bytes of leaves of one log that are asked for and not matched yet, as they are expected.
+    pub asked_bytes: usize,
+    /// Bytes of them that are received at once; what has no room waits on its way.
+    pub received_bytes: usize,
+    /// Bytes of matched leaves that wait for the proof of their segment.
+    pub held_bytes: usize,
     /// Bytes of partial tiles and bundles per hour and log.
     pub partial_bytes_per_hour: u64,
     /// Findings of one key or watch rule a day that are told one by one. What is beyond them is one finding.
@@ -220,8 +224,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             segment_leaves: 65_536,
-            in_flight: 48,
-            buffered_bytes: 18 << 20,
+            in_flight: 70,
+            asked_bytes: 28 << 20,
+            received_bytes: 2 << 20,
+            held_bytes: 16 << 20,
             partial_bytes_per_hour: 256 << 20,
             told_apart: 100,
         }

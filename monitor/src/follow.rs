@@ -19,6 +19,7 @@
 //! lost or raised twice.
 
 pub(crate) mod backoff;
+mod budget;
 pub mod doubt;
 mod evidence;
 pub mod head;
@@ -33,6 +34,7 @@ pub mod scan;
 pub mod segment;
 pub(crate) mod status;
 mod verify;
+pub(crate) mod workers;
 
 pub(crate) use pass::Pass;
 pub use status::{LogStatus, Status};
@@ -54,12 +56,13 @@ use crate::task::stopped;
 use crate::trust_record::{TrustRecord, TrustRecordError, TrustedLog, lost};
 
 use backoff::{Backoff, jittered, random};
+use budget::Budget;
 use doubt::Doubts;
 use lease::Held;
 use matching::Matchings;
 use position::Position;
-use read::{BatchBytes, SegmentError, Unproved};
-use scan::Workers;
+use read::{Ahead, SegmentError, Unproved};
+use workers::Workers;
 
 /// How many findings a follower remembers to have raised.
 const REMEMBERED: usize = 10_000;
@@ -171,7 +174,9 @@ pub(crate) struct Follower {
     reader: Arc<dyn LogReader>,
     status: Status,
     kept: Kept,
-    batch_bytes: BatchBytes,
+    budget: Budget,
+    /// What is on its way when a round ends.
+    ahead: Option<Ahead>,
     /// What was read and waits for its proof.
     unproved: Option<Unproved>,
     /// Findings that were raised by this process: fingerprint and occurrence.
@@ -185,6 +190,7 @@ pub(crate) struct Follower {
 impl Follower {
     pub(crate) fn new(shared: Arc<Shared>, spec: LogSpec, reader: Arc<dyn LogReader>, status: Status) -> Self {
         let log = LogDescription::new(spec.origin.clone(), spec.kind, &spec.key);
+        let budget = Budget::new(shared.limits.asked_bytes);
         Self {
             shared,
             spec,
@@ -192,7 +198,8 @@ impl Follower {
             reader,
             status,
             kept: Kept::default(),
-            batch_bytes: BatchBytes::default(),
+            budget,
+            ahead: None,
             unproved: None,
             raised: BTreeSet::new(),
             asked_before: None,

@@ -73,9 +73,9 @@ pub trait LogReader: Send + Sync {
         Checkpoint::open_as(self.head_format(), raw, self.origin(), self.key())
     }
 
-    /// The most batches that are worth to be on their way at once: what is on a disk of ours has no delay to hide.
-    fn most_at_once(&self) -> usize {
-        usize::MAX
+    /// Whether it is on a disk of ours: then there is no delay to hide, and nothing is read ahead of its turn.
+    fn is_local(&self) -> bool {
+        false
     }
 
     /// Where the natural unit of reading that begins at `start` ends, in a tree of `size` leaves.

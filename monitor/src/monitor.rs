@@ -20,7 +20,7 @@ use crate::finding::{self, LogDescription};
 use crate::follow::Shared;
 use crate::follow::matching::Matchings;
 use crate::follow::now_ms;
-use crate::follow::scan::Workers;
+use crate::follow::workers::Workers;
 use crate::health::{Heartbeat, HeartbeatError};
 use crate::log::{ReaderError, Readers};
 use crate::metrics::Metrics;

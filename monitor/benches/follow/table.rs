@@ -51,7 +51,7 @@ pub(crate) struct Table(pub(crate) Vec<Row>);
 impl Table {
     pub(crate) fn write(&self, out: &mut impl Write) -> Result<(), Failed> {
         let rows = &self.0;
-        let [one, two, files, files_on_two, http, slow, ..] = &rows[..] else { return Err("rows are missing".into()) };
+        let floor = rows.first().filter(|row| matches!(row.work, Work::Floor(_))).map_or(f64::NAN, Row::speed);
         writeln!(
             out,
             "{:<38} {:>5} {:>9} {:>9} {:>7} {:>13} {:>9}",
@@ -65,11 +65,12 @@ impl Table {
                 row.cores.count(),
                 row.best.as_ref().map_or(0, |best| best.leaves),
                 row.speed(),
-                100.0 * row.speed() / one.speed(),
+                100.0 * row.speed() / floor,
                 row.processor_speed,
                 row.peak_kib as f64 / 1024.0,
             )?;
         }
+        let [one, two, files, files_on_two, http, slow, ..] = &rows[..] else { return Ok(()) };
         let share = |of: f64, whole: f64| 100.0 * of / whole;
         writeln!(
             out,

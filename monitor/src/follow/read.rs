@@ -3,23 +3,28 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use outbound::Taken;
 use tlog::{Checkpoint, CompactRange, CompactRangeError, Hash};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::budget::Budget;
 use super::position::Position;
-use super::scan::{Matching, Scanned, Unparsable, Workers};
+use super::scan::{Buffers, Matching, Scanned, Unparsable, scan};
 use super::segment::segment_end;
+use super::workers::Workers;
 use crate::log::{Fresh, LogReader, ReadError};
 use crate::reconcile::Hit;
 use crate::task::Task;
 
-/// Memory that a batch is expected to take before any was seen.
-const FIRST_GUESS_BYTES: usize = 1 << 20;
+/// Batches that are read ahead of what is taken into a segment, at most: for as long as a segment is proved and written.
+const MOST_AHEAD: usize = 256;
 
 /// How long a segment is read before it is proved and committed: a slow log moves on too, and a broken line costs little.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -28,37 +33,11 @@ const LONGEST: Duration = Duration::from_secs(10);
 pub(crate) struct Reading<'a> {
     pub(crate) reader: &'a Arc<dyn LogReader>,
     pub(crate) workers: &'a Workers,
-    pub(crate) matching: &'a Arc<Matching>,
-    /// Requests at once.
-    pub(crate) in_flight: usize,
     /// Bytes of leaves in memory.
-    pub(crate) buffered_bytes: usize,
+    pub(crate) budget: &'a Budget,
+    /// Bytes of what is kept of a segment's leaves.
+    pub(crate) most_held: usize,
     pub(crate) fresh: Fresh,
-}
-
-/// How much memory a batch takes: the most that was seen lately. Decides how many are in memory at once.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct BatchBytes(usize);
-
-impl Default for BatchBytes {
-    fn default() -> Self {
-        Self(FIRST_GUESS_BYTES)
-    }
-}
-
-impl BatchBytes {
-    /// One more was seen: a larger one counts at once, smaller ones little by little.
-    fn saw(&mut self, bytes: u64) {
-        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-        self.0 = bytes.max(self.0 - self.0 / 16).max(1);
-    }
-
-    /// How many batches may be on their way at once: as many as are asked for in parallel and worked on, within the
-    /// memory for them, and one at least.
-    fn at_once(self, reading: &Reading<'_>) -> usize {
-        let wanted = reading.in_flight.saturating_add(reading.workers.count());
-        (reading.buffered_bytes / self.0).clamp(1, wanted.max(1))
-    }
 }
 
 /// Leaves that were read, and nothing that is believed yet.
@@ -132,13 +111,22 @@ impl Segment {
     }
 }
 
-/// A batch on its way: its leaves, and the task that fetches and scans it.
-type Coming = (u64, u64, Task<Result<Option<Scanned>, ReadError>>);
+/// What a batch came to, and the memory that it takes.
+#[derive(Debug)]
+struct Read {
+    scanned: Scanned,
+    room: Taken,
+}
 
-/// Batches on their way, in order. They go on over the end of a segment, so that its commit does not keep the next one
-/// waiting. Dropping this ends them.
+/// A batch on its way: its leaves, and the task that fetches and scans it.
+type Coming = (u64, u64, Task<Result<Option<Read>, ReadError>>);
+
+/// Batches on their way, in order. They go on over the end of a segment, and while the head is looked at, so that neither
+/// keeps the next segment waiting. Dropping this ends them.
 pub(crate) struct Ahead {
     coming: VecDeque<Coming>,
+    /// What they are matched with.
+    matching: Arc<Matching>,
     /// The first leaf that is not asked for.
     next: u64,
     /// Segments end at multiples of this, and so do batches.
@@ -149,18 +137,25 @@ pub(crate) struct Ahead {
 
 impl Ahead {
     /// Nothing is on its way yet; what is asked for first is the leaf at `start`.
-    pub(crate) fn new(start: u64, segment_leaves: u64) -> Self {
-        Self { coming: VecDeque::new(), next: start, segment_leaves, asked: None }
+    pub(crate) fn new(start: u64, segment_leaves: u64, matching: &Arc<Matching>) -> Self {
+        let matching = Arc::clone(matching);
+        Self { coming: VecDeque::new(), matching, next: start, segment_leaves, asked: None }
+    }
+
+    /// Whether what is on its way goes on at this leaf, and is matched with what there is to match now.
+    pub(crate) fn fits(&self, start: u64, matching: &Arc<Matching>) -> bool {
+        let first = self.coming.front().map_or(self.next, |(start, ..)| *start);
+        first == start && Arc::ptr_eq(&self.matching, matching)
     }
 
     /// Asks for more, up to `readable`, as far as there is room.
-    fn fill(&mut self, reading: &Reading<'_>, at_once: usize, readable: u64, size: u64) {
-        while self.next < readable && self.coming.len() < at_once {
+    fn fill(&mut self, reading: &Reading<'_>, readable: u64, size: u64) {
+        while self.next < readable && self.coming.len() < MOST_AHEAD {
             let segment = segment_end(self.next, readable, self.segment_leaves);
             let stop = reading.reader.batch_end(self.next, size).min(segment).max(self.next + 1);
             let (asks, asked) = oneshot::channel();
             let turn = Turn { before: self.asked.replace(asked), asks };
-            self.coming.push_back((self.next, stop, fetch(reading, (self.next, stop, size), turn)));
+            self.coming.push_back((self.next, stop, fetch(reading, &self.matching, (self.next, stop, size), turn)));
             self.next = stop;
         }
     }
@@ -172,7 +167,6 @@ impl Ahead {
 pub(crate) async fn read_segment(
     reading: &Reading<'_>,
     ahead: &mut Ahead,
-    batch_bytes: &mut BatchBytes,
     range: &CompactRange,
     (end, readable, size): (u64, u64, u64),
     progress: impl Fn(u64),
@@ -180,17 +174,17 @@ pub(crate) async fn read_segment(
     let mut segment = Segment::onto(range.clone());
     let began = Instant::now();
     while segment.range.size() < end {
-        ahead.fill(reading, batch_bytes.at_once(reading), readable, size);
+        ahead.fill(reading, readable, size);
         let at = segment.range.size();
         let Some((start, stop, mut task)) = ahead.coming.pop_front().filter(|(start, ..)| *start == at) else {
             return Err(SegmentError::Defect { start: at, end, problem: "other leaves are on their way".to_owned() });
         };
         let defect = |problem: &str| SegmentError::Defect { start, end: stop, problem: problem.to_owned() };
-        let scanned = match task.ended().await {
-            Some(Ok(Some(scanned))) => scanned,
+        let Read { scanned, room } = match task.ended().await {
+            Some(Ok(Some(read))) => read,
             Some(Err(_)) if at > range.size() => {
                 // Asked for again, with all behind it.
-                *ahead = Ahead::new(at, ahead.segment_leaves);
+                *ahead = Ahead::new(at, ahead.segment_leaves, &ahead.matching);
                 return Ok(segment);
             }
             Some(Err(error)) => return Err(SegmentError::Read { start, end: stop, error }),
@@ -199,15 +193,15 @@ pub(crate) async fn read_segment(
         if (scanned.start, scanned.end) != (start, stop) {
             return Err(defect("the reader answered with other leaves"));
         }
-        batch_bytes.saw(scanned.bytes);
         segment.take(scanned).map_err(|error| defect(&error.to_string()))?;
+        drop(room);
         progress(segment.range.size());
-        if segment.held_bytes > reading.buffered_bytes || began.elapsed() > LONGEST {
+        if segment.held_bytes > reading.most_held || began.elapsed() > LONGEST {
             return Ok(segment);
         }
     }
     // While this one is verified and written.
-    ahead.fill(reading, batch_bytes.at_once(reading), readable, size);
+    ahead.fill(reading, readable, size);
     Ok(segment)
 }
 
@@ -221,42 +215,45 @@ struct Turn {
 
 fn fetch(
     reading: &Reading<'_>,
+    matching: &Arc<Matching>,
     (start, end, size): (u64, u64, u64),
     turn: Turn,
-) -> Task<Result<Option<Scanned>, ReadError>> {
-    let (reader, workers, matching) =
-        (Arc::clone(reading.reader), reading.workers.clone(), Arc::clone(reading.matching));
-    let fresh = reading.fresh;
+) -> Task<Result<Option<Read>, ReadError>> {
+    let (reader, workers, matching) = (Arc::clone(reading.reader), reading.workers.clone(), Arc::clone(matching));
+    let (budget, fresh) = (reading.budget.clone(), reading.fresh);
     Task::spawn(async move {
         if let Some(before) = turn.before {
             // Nothing is ever sent: it ends.
             drop(before.await);
         }
-        let mut leaves = reader.leaves(start, end, size, fresh);
-        let first = poll_fn(|context| Poll::Ready(leaves.as_mut().poll(context))).await;
-        drop(turn.asks);
-        let batch = match first {
-            Poll::Ready(batch) => batch?,
-            Poll::Pending => leaves.await?,
+        let mut room = budget.reserve().await;
+        let format = reader.leaf_format();
+        let scanned = if reader.is_local() {
+            // There is no delay to hide: what is on a disk is read by the thread that scans it, when that has time.
+            let runtime = Handle::current();
+            let work = move |buffers: &mut Buffers| {
+                let batch = runtime.block_on(reader.leaves(start, end, size, fresh));
+                batch.map(|batch| scan(&batch, format, &matching, buffers))
+            };
+            begun(workers.work(work), turn.asks).await.transpose()?
+        } else {
+            let batch = begun(reader.leaves(start, end, size, fresh), turn.asks).await?;
+            workers.work(move |buffers| scan(&batch, format, &matching, buffers)).await
         };
-        Ok(workers.scan(batch, reader.leaf_format(), matching).await)
+        let Some(scanned) = scanned else { return Ok(None) };
+        budget.saw(scanned.bytes);
+        room.shrink_to(scanned.held_bytes());
+        Ok(Some(Read { scanned, room }))
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_large_batch_counts_at_once_and_is_forgotten_slowly() {
-        let mut bytes = BatchBytes::default();
-        bytes.saw(16 << 20);
-        assert_eq!(bytes.0, 16 << 20);
-        bytes.saw(1_000);
-        assert_eq!(bytes.0, 15 << 20);
-        (0..400).for_each(|_| bytes.saw(1_000));
-        assert_eq!(bytes.0, 1_000);
-        bytes.saw(0);
-        assert!(bytes.0 > 0);
+/// Begins to ask, lets the next one ask, and waits for the answer.
+async fn begun<T>(asking: impl Future<Output = T>, asks: oneshot::Sender<Infallible>) -> T {
+    let mut asking = pin!(asking);
+    let first = poll_fn(|context| Poll::Ready(asking.as_mut().poll(context))).await;
+    drop(asks);
+    match first {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => asking.await,
     }
 }

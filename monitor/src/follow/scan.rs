@@ -1,10 +1,9 @@
 //! What is done to each leaf, once: hashed, parsed and matched, on a worker thread, with buffers that are used again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bundle::claims::{Scratch, claims, ct_claims};
 use tlog::{Hash, leaf_hash, subtree_root};
-use tokio::sync::Semaphore;
 
 use super::segment::subtrees;
 use crate::log::{LeafBatch, LeafFormat};
@@ -113,47 +112,6 @@ pub fn scan(batch: &LeafBatch, format: LeafFormat, matching: &Matching, buffers:
         rest = behind;
     }
     scanned
-}
-
-/// The worker threads: as many batches at once as there are processors, over all logs, in the order of asking.
-#[derive(Clone)]
-pub struct Workers {
-    turns: Arc<Semaphore>,
-    idle: Arc<Mutex<Vec<Buffers>>>,
-    count: usize,
-}
-
-impl Workers {
-    /// So many at once.
-    pub fn new(count: usize) -> Self {
-        let count = count.max(1);
-        Self { turns: Arc::new(Semaphore::new(count)), idle: Arc::default(), count }
-    }
-
-    /// How many work at once.
-    pub fn count(&self) -> usize {
-        self.count
-    }
-
-    /// Scans a batch on a worker thread. `None`: the runtime is going down, or the scan panicked.
-    pub async fn scan(&self, batch: LeafBatch, format: LeafFormat, matching: Arc<Matching>) -> Option<Scanned> {
-        let turn = Arc::clone(&self.turns).acquire_owned().await.ok()?;
-        let idle = Arc::clone(&self.idle);
-        let work = tokio::task::spawn_blocking(move || {
-            let mut buffers = locked(&idle).pop().unwrap_or_default();
-            let scanned = scan(&batch, format, &matching, &mut buffers);
-            // The batch goes before the turn does, so that no more of them are in memory than were counted.
-            drop(batch);
-            locked(&idle).push(buffers);
-            drop(turn);
-            scanned
-        });
-        work.await.ok()
-    }
-}
-
-fn locked(idle: &Mutex<Vec<Buffers>>) -> std::sync::MutexGuard<'_, Vec<Buffers>> {
-    idle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

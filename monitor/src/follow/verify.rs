@@ -41,7 +41,8 @@ impl Follower {
         let matching = self.shared.matchings.current().await?;
         let mut unproved = self.unproved.take().filter(|it| it.fits(position, &head) && self.fresh() == Fresh::No);
         let start = unproved.as_ref().map_or(position.verified.size(), |it| it.segment.range.size());
-        let mut ahead = Ahead::new(start, self.shared.limits.segment_leaves);
+        let kept = self.ahead.take().filter(|it| it.fits(start, &matching) && self.fresh() == Fresh::No);
+        let mut ahead = kept.unwrap_or_else(|| Ahead::new(start, self.shared.limits.segment_leaves, &matching));
         loop {
             let readable = self.reader.readable_end(head.size()).min(head.size());
             let end = segment_end(position.verified.size(), readable, self.shared.limits.segment_leaves);
@@ -64,6 +65,7 @@ impl Follower {
             }
             self.show(position, Round::More);
             if position.verified.size() < head.size() && Instant::now() >= until {
+                self.ahead = Some(ahead);
                 return Ok(Round::More);
             }
         }
@@ -84,9 +86,8 @@ impl Follower {
         let reading = Reading {
             reader: &self.reader,
             workers: &self.shared.workers,
-            matching,
-            in_flight: self.shared.limits.in_flight.min(self.reader.most_at_once()),
-            buffered_bytes: self.shared.limits.buffered_bytes,
+            budget: &self.budget,
+            most_held: self.shared.limits.held_bytes,
             fresh,
         };
         let (status, metrics) = (&self.status, &self.shared.metrics);
@@ -95,7 +96,7 @@ impl Follower {
             status.write(|status| status.read_size = status.read_size.max(size));
         };
         let sizes = (end, readable, head.size());
-        let read = read_segment(&reading, ahead, &mut self.batch_bytes, &position.verified, sizes, progress).await;
+        let read = read_segment(&reading, ahead, &position.verified, sizes, progress).await;
         let segment = match read {
             Ok(segment) => segment,
             Err(SegmentError::Read { start, end, error }) if error.is_missing() || error.is_wrong() => {

@@ -37,11 +37,6 @@ impl LeafBatch {
         self.start.saturating_add(self.ranges.len() as u64)
     }
 
-    /// Memory that the batch holds, in bytes.
-    pub fn buffered_bytes(&self) -> usize {
-        self.bytes.len() + self.ranges.len() * size_of::<Range<u32>>()
-    }
-
     /// The leaves with their indices, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (u64, &[u8])> {
         self.ranges.iter().enumerate().map(|(nth, range)| (self.start.saturating_add(nth as u64), self.slice(range)))

@@ -1,9 +1,11 @@
 //! A log as files below a directory: for air gaps, copies that are evidence, and benches.
 
+use std::fs::File;
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::error::ReadError;
 
@@ -14,22 +16,32 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// The whole file at this place; `None` where there is none. `path` is one that a reader made, never a log.
-    pub(super) async fn read(&self, what: &str, path: &str, cap: usize) -> Result<Option<Bytes>, ReadError> {
-        let file = self.root.join(path);
-        let shown = file.display().to_string();
-        let read = tokio::task::spawn_blocking(move || {
-            let file = std::fs::File::open(file)?;
-            let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-            let mut bytes = Vec::with_capacity(length.min(cap).saturating_add(1));
-            file.take((cap as u64).saturating_add(1)).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        });
-        match read.await.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
+    /// The whole file at this place; `None` where there is none. `path` is one that a reader made, never a log. It is read
+    /// by the thread that asks: whoever scans a bundle has just read it.
+    pub(super) fn read(&self, what: &str, path: &str, cap: usize) -> Result<Option<Bytes>, ReadError> {
+        let path = self.root.join(path);
+        match on_this_thread(|| whole(&path, cap)) {
             Ok(bytes) if bytes.len() > cap => Err(ReadError::TooLarge { what: what.to_owned(), limit: cap }),
             Ok(bytes) => Ok(Some(bytes.into())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(ReadError::File { path: shown, source }),
+            Err(source) => Err(ReadError::File { path: path.display().to_string(), source }),
         }
+    }
+}
+
+/// The file, or one byte more of it than it may have.
+fn whole(path: &Path, cap: usize) -> std::io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    let mut bytes = Vec::with_capacity(length.min(cap).saturating_add(1));
+    file.take((cap as u64).saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Does work that may block. A thread of the runtime gives its other tasks away first.
+fn on_this_thread<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING};
 use http::{HeaderValue, StatusCode};
-use outbound::{Client, OutboundError, Request, Response};
+use outbound::{Client, OutboundError, Request, Response, Room};
 use url::Url;
 
 use super::Fresh;
@@ -32,6 +32,8 @@ pub(super) struct Exchange {
     pub(super) base: Url,
     /// How fast the host is asked.
     pub(super) pace: Arc<Pace>,
+    /// Where large answers have room: those of leaves.
+    pub(super) room: Room,
 }
 
 /// What came back and was neither "not now" nor a broken server.
@@ -135,11 +137,13 @@ impl Exchange {
             Some(json) => Request::post(url).body("application/json", json.to_owned()).accept("application/json"),
             None => Request::get(url),
         };
-        let request = request
-            .trusted()
-            .max_bytes(question.cap)
-            .timeout(if question.cap > SMALL_BYTES { LONG_TIMEOUT } else { TIMEOUT })
-            .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let request = if question.cap > SMALL_BYTES {
+            request.timeout(LONG_TIMEOUT).room(self.room.clone())
+        } else {
+            request.timeout(TIMEOUT)
+        };
+        let request =
+            request.trusted().max_bytes(question.cap).header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if question.fresh == Fresh::Yes || question.newest {
             return request.header(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         }
@@ -159,7 +163,7 @@ impl Exchange {
             let (what, message) = (question.what.to_owned(), excerpt(&response.body));
             return Err(ReadError::Status { what, status: status.as_u16(), message });
         }
-        permit.answered(response.body.len());
+        permit.answered(response.body.len(), response.crowded);
         if status != StatusCode::OK {
             return Ok(Answer::Refused { status, message: excerpt(&response.body) });
         }

@@ -12,7 +12,7 @@ use super::bucket::Bucket;
 use super::error::ReadError;
 
 /// Requests at once to a host that we know nothing about.
-const FIRST_LIMIT: f64 = 4.0;
+const FIRST_LIMIT: f64 = 8.0;
 /// A longer pause than this is an error to whoever asks, not a wait.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A host that wants to be left alone for longer is asked again after this.
@@ -27,7 +27,8 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(25);
 /// How fast one host is asked, shared by all readers of it.
 ///
 /// Requests at once grow by one with each answer until the first failure, then by one for each round of answers, and
-/// are halved by a failure (429, 5xx, no or no complete answer in time).
+/// are halved by a failure (429, 5xx, no or no complete answer in time). They shrink as they grow where answers wait for
+/// us longer than we for them.
 #[derive(Debug)]
 pub struct Pace {
     host: String,
@@ -231,13 +232,19 @@ impl State {
 }
 
 impl Permit {
-    /// A complete answer of so many bytes, whatever it says.
-    pub(super) fn answered(self, bytes: usize) {
+    /// A complete answer of so many bytes, whatever it says. `crowded`: it had to wait for its room, so that there is no use
+    /// in asking for more at once.
+    pub(super) fn answered(self, bytes: usize, crowded: bool) {
         self.pace.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         let mut state = self.pace.state();
         state.failures_in_a_row = 0;
         let step = if state.growing { 1.0 } else { 1.0 / state.limit };
-        state.limit = (state.limit + step).min(self.pace.most_at_once);
+        state.limit = if crowded {
+            // Never below what it began with, if it was above that.
+            (state.limit - step).max(state.limit.min(FIRST_LIMIT))
+        } else {
+            (state.limit + step).min(self.pace.most_at_once)
+        };
     }
 
     /// No complete answer, or one that says "not now": `retry_after` where the host said for how long.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use outbound::{Client, ClientConfig, OutboundError};
+use outbound::{Client, ClientConfig, OutboundError, Room};
 
 use super::LogReader;
 use super::ct::Ct;
@@ -139,7 +139,8 @@ impl Readers {
         }
         let Clients { reused, fresh } =
             self.clients(spec).map_err(|source| ReaderError::Client { origin: origin(), source })?;
-        Ok(Exchange { client: reused, fresh, base: spec.read_url.clone(), pace: self.pace(spec) })
+        let room = Room::new(self.limits.received_bytes);
+        Ok(Exchange { client: reused, fresh, base: spec.read_url.clone(), pace: self.pace(spec), room })
     }
 
     fn clients(&self, spec: &LogSpec) -> Result<Clients, OutboundError> {

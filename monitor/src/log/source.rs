@@ -21,7 +21,7 @@ impl Source {
     /// What is at this path now, past every cache that heeds a header; otherwise as [`Source::get`].
     pub(super) async fn newest(&self, what: &str, path: &str, cap: usize) -> Result<Bytes, ReadError> {
         let found = match self {
-            Self::Directory(directory) => directory.read(what, path, cap).await?,
+            Self::Directory(directory) => directory.read(what, path, cap)?,
             Self::Http(exchange) => {
                 let question = Question { newest: true, ..Question::get(what, path, cap, Fresh::No) };
                 return exchange.ask(question).await?.body(what);
@@ -39,7 +39,7 @@ impl Source {
         fresh: Fresh,
     ) -> Result<Option<Bytes>, ReadError> {
         match self {
-            Self::Directory(directory) => directory.read(what, path, cap).await,
+            Self::Directory(directory) => directory.read(what, path, cap),
             Self::Http(exchange) => match exchange.ask(Question::get(what, path, cap, fresh)).await? {
                 Answer::Body(body) => Ok(Some(body)),
                 Answer::Refused {

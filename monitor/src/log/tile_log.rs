@@ -12,9 +12,6 @@ use super::error::ReadError;
 use super::tiles::{Tiles, Wide};
 use super::{Fresh, LeafFormat, LogReader};
 
-/// Bundles that are read from a disk at once.
-const LOCAL_AT_ONCE: usize = 8;
-
 /// A buffer, and where each leaf is in it.
 pub(super) type Split = (Bytes, Vec<Range<usize>>);
 
@@ -78,8 +75,8 @@ impl LogReader for TileLog {
         self.layout.head_format
     }
 
-    fn most_at_once(&self) -> usize {
-        if self.tiles.is_local() { LOCAL_AT_ONCE } else { usize::MAX }
+    fn is_local(&self) -> bool {
+        self.tiles.is_local()
     }
 
     fn leaf_format(&self) -> LeafFormat {

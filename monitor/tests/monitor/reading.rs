@@ -1,9 +1,12 @@
 //! Logs that are honest: every leaf verified, ours found, each once.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use http::Method;
 use monitor::watchlist::{IdentityRule, Pattern, WatchKind, WatchMode, WatchRule};
 use monitor::{Coverage, From, LogSpec};
+use sandbox::Fault;
 use store::FindingKind;
 use tlog::Hash;
 
@@ -23,7 +26,7 @@ async fn a_log_is_verified_to_its_head_and_rogue_signatures_are_found_once_each(
         if number % 5 == 0 {
             log.extend([rogue(100 + number)]);
         }
-        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+        tokio::time::sleep(Duration::from_millis(30)).await;
     }
     rig.verified(log.origin(), log.size()).await;
     let stored = rig.log(log.origin()).await;
@@ -136,6 +139,20 @@ async fn a_rule_that_is_added_later_says_from_where_it_looks_until_the_log_is_re
     assert_eq!((again[0].first_size, again[0].verified_size, &again[0].head), (0, 0, &head));
     let reread = rig.monitor().once(None).await.expect("a pass");
     assert_eq!(intervals(&reread), vec![(0, 400); rules + 1]);
+    rig.only(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_bundle_is_asked_for_once_however_often_the_head_is_looked_at_meanwhile() {
+    let log = log_with(20_000).await;
+    log.faults().plan(Method::GET, "tile/entries/", Fault::Delay(Duration::from_millis(2)), u32::MAX);
+    let mut rig = Rig::following(&log).await;
+    // A round is one segment of four bundles.
+    rig.config.timing.interval = Duration::from_millis(1);
+    let running = rig.start();
+    rig.verified(log.origin(), log.size()).await;
+    assert_eq!(u32::MAX - log.faults().remaining(), 20_000_u32.div_ceil(256));
+    running.stop().await.expect("a clean end");
     rig.only(&[]).await;
 }
 

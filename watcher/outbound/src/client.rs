@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 use std::sync::Once;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::Method;
 use http::header::LOCATION;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -15,6 +15,7 @@ use crate::error::{Cause, OutboundError, RefusedName, classify};
 use crate::redirect::{authority, check_target, drop_credentials, is_named, is_redirect, next_hop};
 use crate::request::{Redirects, Request};
 use crate::response::Response;
+use crate::room::Buffer;
 
 /// Memory that is set aside for a body because its length was announced.
 const PLAUSIBLE_BYTES: usize = 1 << 20;
@@ -122,7 +123,7 @@ impl Client {
     }
 
     async fn exchange(&self, request: Request, limit: Duration, asked: &mut String) -> Result<Response, OutboundError> {
-        let Request { method, mut url, mut headers, body, .. } = request;
+        let Request { method, mut url, mut headers, body, room, .. } = request;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(OutboundError::Url { host: authority(&url), why: "credentials in the URL" });
         }
@@ -141,6 +142,7 @@ impl Client {
                 check_target(&url, self.allow_private)?;
                 &self.guarded
             };
+            let began = Instant::now();
             let transport = |error| classify(error, &authority(&url), limit, self.bare);
             let answer = pool
                 .request(method.clone(), url.clone())
@@ -161,12 +163,19 @@ impl Client {
                 continue;
             }
             let (status, headers) = (answer.status(), answer.headers().clone());
+            let answered = Instant::now();
+            let mut crowded = false;
             let body = if method == Method::HEAD {
                 Bytes::new()
             } else {
-                self.body(answer, request.max_response_bytes, asked, limit).await?
+                let buffer = match &room {
+                    Some(room) => room.buffer(expected_bytes(&answer, request.max_response_bytes)).await,
+                    None => Buffer::default(),
+                };
+                crowded = answered.elapsed() > answered - began;
+                self.body(answer, request.max_response_bytes, buffer, (asked, limit)).await?
             };
-            return Ok(Response { status, headers, body, url });
+            return Ok(Response { status, headers, body, url, crowded });
         }
     }
 
@@ -175,8 +184,8 @@ impl Client {
         &self,
         mut answer: reqwest::Response,
         cap: usize,
-        host: &str,
-        limit: Duration,
+        mut body: Buffer,
+        (host, limit): (&str, Duration),
     ) -> Result<Bytes, OutboundError> {
         let status = answer.status();
         let too_large = || OutboundError::TooLarge { host: host.to_owned(), status, limit: cap };
@@ -184,16 +193,24 @@ impl Client {
             return Err(too_large());
         }
         // One that is plausible saves copying; what is larger grows as it comes.
-        let announced = answer.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
-        let mut body = BytesMut::with_capacity(announced.min(PLAUSIBLE_BYTES).min(cap));
+        body.reserve(announced(&answer).unwrap_or(0).min(PLAUSIBLE_BYTES).min(cap));
         while let Some(chunk) = answer.chunk().await.map_err(|error| classify(error, host, limit, self.bare))? {
             if chunk.len() > cap - body.len() {
                 return Err(too_large());
             }
-            body.extend_from_slice(&chunk);
+            body.extend(&chunk);
         }
         Ok(body.freeze())
     }
+}
+
+fn announced(answer: &reqwest::Response) -> Option<usize> {
+    answer.content_length().and_then(|length| usize::try_from(length).ok())
+}
+
+/// How much room a body is given before it is read.
+fn expected_bytes(answer: &reqwest::Response, cap: usize) -> usize {
+    announced(answer).unwrap_or(PLAUSIBLE_BYTES).min(cap)
 }
 
 fn setup(error: reqwest::Error) -> OutboundError {

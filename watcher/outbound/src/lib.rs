@@ -15,6 +15,7 @@ mod error;
 mod redirect;
 mod request;
 mod response;
+mod room;
 #[cfg(test)]
 mod tests;
 
@@ -23,3 +24,4 @@ pub use client::{Client, ClientConfig};
 pub use error::{Cause, OutboundError};
 pub use request::{Redirects, Request};
 pub use response::Response;
+pub use room::{Room, Taken};

@@ -11,6 +11,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use crate::room::Room;
+
 /// The cap on an answer where the caller sets none.
 const DEFAULT_MAX_RESPONSE_BYTES: usize = 1 << 20;
 
@@ -62,6 +64,9 @@ pub struct Request {
     pub follow: Redirects,
     /// All the time there is, redirects and body included; the client's own limit where absent.
     pub timeout: Option<Duration>,
+    /// Where the body of the answer has its room, from its first byte until it is dropped; as much as there is where
+    /// absent.
+    pub room: Option<Room>,
 }
 
 impl Request {
@@ -77,6 +82,7 @@ impl Request {
             trusted_hosts: Vec::new(),
             follow: Redirects::Never,
             timeout: None,
+            room: None,
         }
     }
 
@@ -165,6 +171,12 @@ impl Request {
     /// Limits the time, redirects and body included.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Has the body of the answer wait, unread, until there is room for it.
+    pub fn room(mut self, room: Room) -> Self {
+        self.room = Some(room);
         self
     }
 }

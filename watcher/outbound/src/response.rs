@@ -19,6 +19,8 @@ pub struct Response {
     pub body: Bytes,
     /// The URL that answered, after redirects: what a relative `Location` or `Link` is relative to.
     pub url: Url,
+    /// The body waited longer for its room than the server took to answer: more is asked for than there is use for.
+    pub crowded: bool,
 }
 
 impl Response {

@@ -14,7 +14,7 @@ use http::{HeaderValue, Method, StatusCode};
 use secrecy::SecretString;
 use url::Url;
 
-use crate::{Client, ClientConfig, OutboundError, Redirects, Refusal, Request};
+use crate::{Client, ClientConfig, OutboundError, Redirects, Refusal, Request, Room};
 
 mod tls;
 
@@ -63,6 +63,24 @@ async fn an_answer_over_the_cap_is_refused_announced_or_streamed() {
         let taken = client().send(request.max_bytes(1200)).await.expect("it fits");
         assert_eq!(taken.body.len(), 1200, "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_body_is_read_when_there_is_room_for_it_and_says_that_it_waited() {
+    let base = serve(Router::new().route("/", get(|| async { vec![b'x'; 3000] }))).await;
+    let (client, room) = (client(), Room::new(4096));
+    let ask = || client.send(Request::get(base.clone()).trusted().room(room.clone()));
+    let first = ask().await.expect("an answer");
+    assert_eq!((first.body.len(), first.crowded), (3000, false));
+    let mut second = Box::pin(ask());
+    let waited = tokio::time::timeout(Duration::from_millis(300), &mut second).await;
+    assert!(waited.is_err(), "{waited:?}");
+    drop(first);
+    let second = second.await.expect("an answer");
+    assert_eq!((second.body.len(), second.crowded), (3000, true));
+    // Without a room there is no wait.
+    let third = client.send(Request::get(base.clone()).trusted()).await.expect("an answer");
+    assert_eq!((third.body.len(), third.crowded), (3000, false));
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ macro_rules! stamp {
         crate::followed_logs::stamp_followed_logs!($Store, $Database, $now);
         crate::suspects::stamp_suspects!($Store, $Database, $now);
         crate::sightings::stamp_sightings!($Store, $Database);
-        crate::matcher_coverage::stamp_matcher_coverage!($Store);
+        crate::matcher_coverage::stamp_matcher_coverage!($Store, $Database);
         crate::own_entries::stamp_own_entries!($Store, $now);
         crate::intents_seen::stamp_intents_seen!($Store);
         crate::adoptions::stamp_adoptions!($Store);

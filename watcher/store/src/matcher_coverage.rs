@@ -49,9 +49,12 @@ SELECT matcher_hash FROM matcher_coverage WHERE log_origin = $1";
 pub(crate) const FENCE: &str = "-- matcher_coverage::cover
 UPDATE followed_logs SET verified_size = verified_size WHERE origin = $1 AND lease = $2 RETURNING verified_size";
 
+/// Rows follow, and [`BEGUN`].
 pub(crate) const BEGIN: &str = "-- matcher_coverage::cover
-INSERT INTO matcher_coverage (matcher_hash, log_origin, from_size, since) VALUES ($1, $2, $3, $4)
-ON CONFLICT (matcher_hash, log_origin) DO NOTHING";
+INSERT INTO matcher_coverage (matcher_hash, log_origin, from_size, since) ";
+pub(crate) const BEGUN: &str = " ON CONFLICT (matcher_hash, log_origin) DO NOTHING";
+/// Rows in one statement: each statement is a way to the database and back.
+pub(crate) const BEGIN_AT_ONCE: usize = 500;
 
 pub(crate) const FORGET: &str = "-- matcher_coverage::cover
 DELETE FROM matcher_coverage WHERE matcher_hash = $1 AND log_origin = $2";
@@ -61,7 +64,7 @@ pub(crate) const FORGET_LOG: &str = "-- followed_logs::trust_log
 DELETE FROM matcher_coverage WHERE log_origin = $1";
 
 macro_rules! stamp_matcher_coverage {
-    ($Store:ty) => {
+    ($Store:ty, $Database:ty) => {
         #[async_trait::async_trait]
         impl crate::MatcherCoverages for $Store {
             async fn cover(
@@ -70,23 +73,26 @@ macro_rules! stamp_matcher_coverage {
                 matchers: &[[u8; 32]],
                 at: i64,
             ) -> Result<bool, crate::StoreError> {
-                use crate::matcher_coverage::{BEGIN, FENCE, FORGET, OF_LOG};
+                use std::collections::HashSet;
+
+                use crate::matcher_coverage::{BEGIN, BEGIN_AT_ONCE, BEGUN, FENCE, FORGET, OF_LOG};
                 let mut tx = self.begin().await?;
                 let standing: Option<(i64,)> =
                     sqlx::query_as(FENCE).bind(&lease.origin).bind(&lease.lease).fetch_optional(&mut *tx).await?;
                 let Some((verified_size,)) = standing else { return Ok(false) };
-                let known: Vec<(Vec<u8>,)> = sqlx::query_as(OF_LOG).bind(&lease.origin).fetch_all(&mut *tx).await?;
-                for (gone,) in known.iter().filter(|(hash,)| !matchers.iter().any(|it| it[..] == hash[..])) {
-                    sqlx::query(FORGET).bind(gone).bind(&lease.origin).execute(&mut *tx).await?;
+                let rows: Vec<(Vec<u8>,)> = sqlx::query_as(OF_LOG).bind(&lease.origin).fetch_all(&mut *tx).await?;
+                let known: HashSet<&[u8]> = rows.iter().map(|(hash,)| hash.as_slice()).collect();
+                let wanted: HashSet<&[u8]> = matchers.iter().map(|hash| hash.as_slice()).collect();
+                for gone in known.difference(&wanted) {
+                    sqlx::query(FORGET).bind(*gone).bind(&lease.origin).execute(&mut *tx).await?;
                 }
-                for new in matchers.iter().filter(|it| !known.iter().any(|(hash,)| it[..] == hash[..])) {
-                    sqlx::query(BEGIN)
-                        .bind(new.as_slice())
-                        .bind(&lease.origin)
-                        .bind(verified_size)
-                        .bind(at)
-                        .execute(&mut *tx)
-                        .await?;
+                let new: Vec<&[u8]> = wanted.difference(&known).copied().collect();
+                for hashes in new.chunks(BEGIN_AT_ONCE) {
+                    let mut begin = sqlx::QueryBuilder::<$Database>::new(BEGIN);
+                    begin.push_values(hashes, |mut row, hash| {
+                        row.push_bind(*hash).push_bind(&lease.origin).push_bind(verified_size).push_bind(at);
+                    });
+                    begin.push(BEGUN).build().execute(&mut *tx).await?;
                 }
                 tx.commit().await?;
                 Ok(true)

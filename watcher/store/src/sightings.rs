@@ -80,8 +80,12 @@ from_row!(ObservedIdentity, |row| Ok(Self {
 pub(crate) const SIGHTINGS: &str = "-- sightings::sightings
 SELECT matcher, log_origin, log_index, matched_at FROM matchers WHERE matched_at IS NOT NULL ORDER BY matcher";
 
+/// Rows follow, and [`RECORD_KNOWN`].
 pub(crate) const RECORD: &str = "-- sightings::record_matchers
-INSERT INTO matchers (matcher, known_since) VALUES ($1, $2) ON CONFLICT (matcher) DO NOTHING";
+INSERT INTO matchers (matcher, known_since) ";
+pub(crate) const RECORD_KNOWN: &str = " ON CONFLICT (matcher) DO NOTHING";
+/// Rows in one statement: each statement is a way to the database and back.
+pub(crate) const RECORD_AT_ONCE: usize = 500;
 
 pub(crate) const SINCE: &str = "-- sightings::matchers_since
 SELECT matcher, known_since, matched_at FROM matchers ORDER BY matcher";
@@ -212,9 +216,14 @@ macro_rules! stamp_sightings {
                 if new.is_empty() {
                     return Ok(());
                 }
+                let new: Vec<&str> = new.into_iter().collect();
                 let mut tx = self.begin().await?;
-                for name in new {
-                    sqlx::query(crate::sightings::RECORD).bind(name).bind(now).execute(&mut *tx).await?;
+                for names in new.chunks(crate::sightings::RECORD_AT_ONCE) {
+                    let mut record = sqlx::QueryBuilder::<$Database>::new(crate::sightings::RECORD);
+                    record.push_values(names, |mut row, name| {
+                        row.push_bind(*name).push_bind(now);
+                    });
+                    record.push(crate::sightings::RECORD_KNOWN).build().execute(&mut *tx).await?;
                 }
                 tx.commit().await?;
                 Ok(())

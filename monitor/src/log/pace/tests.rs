@@ -13,12 +13,31 @@ async fn turn(pace: &Arc<Pace>) -> Permit {
 #[tokio::test(start_paused = true)]
 async fn good_answers_raise_what_may_be_in_flight_up_to_the_limit() {
     let pace = pace(10, None);
-    assert_eq!(pace.reading().limit, 4);
+    assert_eq!(pace.reading().limit, 8);
     for _ in 0..20 {
-        turn(&pace).await.answered(100);
+        turn(&pace).await.answered(100, false);
     }
     let reading = pace.reading();
     assert_eq!((reading.limit, reading.in_flight, reading.requests, reading.bytes), (10, 0, 20, 2000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_wait_for_us_lower_it_to_what_it_began_with_and_no_further() {
+    let pace = pace(64, None);
+    for _ in 0..20 {
+        turn(&pace).await.answered(1, false);
+    }
+    for _ in 0..5 {
+        turn(&pace).await.answered(1, true);
+    }
+    assert_eq!(pace.reading().limit, 8 + 20 - 5);
+    for _ in 0..40 {
+        turn(&pace).await.answered(1, true);
+    }
+    assert_eq!(pace.reading().limit, 8);
+    turn(&pace).await.failed(None);
+    turn(&pace).await.answered(1, true);
+    assert_eq!((pace.reading().limit, pace.reading().failures), (4, 1), "a failure says more");
 }
 
 #[tokio::test(start_paused = true)]
@@ -46,7 +65,7 @@ async fn everybody_who_waits_gets_a_turn() {
             tokio::spawn(async move {
                 let permit = turn(&pace).await;
                 tokio::time::sleep(Duration::from_millis(10)).await;
-                permit.answered(1);
+                permit.answered(1, false);
             })
         })
         .collect();
@@ -77,7 +96,7 @@ async fn who_is_woken_and_gives_up_keeps_nobody_else_waiting() {
 async fn a_failure_halves_once_for_all_that_were_in_flight_with_it() {
     let pace = pace(16, None);
     for _ in 0..20 {
-        turn(&pace).await.answered(1);
+        turn(&pace).await.answered(1, false);
     }
     let mut together = Vec::new();
     for _ in 0..8 {
@@ -93,10 +112,10 @@ async fn a_failure_halves_once_for_all_that_were_in_flight_with_it() {
     assert_eq!(pace.reading().limit, 4, "a later one says more");
     tokio::time::sleep(LONGEST_BACKOFF).await;
     for _ in 0..4 {
-        turn(&pace).await.answered(1);
+        turn(&pace).await.answered(1, false);
     }
     assert_eq!(pace.reading().limit, 4, "one more only after a round of answers");
-    turn(&pace).await.answered(1);
+    turn(&pace).await.answered(1, false);
     assert_eq!(pace.reading().limit, 5);
 }
 
@@ -129,7 +148,7 @@ async fn failures_in_a_row_are_asked_about_less_and_less_often() {
         last = waited;
     }
     assert!(last >= LONGEST_BACKOFF / 2, "{last:?}");
-    turn(&pace).await.answered(1);
+    turn(&pace).await.answered(1, false);
     let asked = Instant::now();
     turn(&pace).await.failed(None);
     assert_eq!(asked.elapsed(), Duration::ZERO, "an answer makes good");
@@ -140,7 +159,7 @@ async fn requests_per_second_are_kept() {
     let pace = pace(16, Some(20));
     let begun = Instant::now();
     for _ in 0..105 {
-        turn(&pace).await.answered(1);
+        turn(&pace).await.answered(1, false);
     }
     let took = begun.elapsed().as_secs_f64();
     assert!((4.9..5.3).contains(&took), "five at once, then twenty per second: {took}");
@@ -150,9 +169,9 @@ async fn requests_per_second_are_kept() {
 async fn junk_slows_down_as_failures_do() {
     let pace = pace(16, None);
     for _ in 0..20 {
-        turn(&pace).await.answered(1);
+        turn(&pace).await.answered(1, false);
     }
-    turn(&pace).await.answered(1);
+    turn(&pace).await.answered(1, false);
     pace.junk();
     assert_eq!((pace.reading().limit, pace.reading().failures), (8, 1));
 }
