@@ -34,4 +34,5 @@ mod secrets;
 mod stock;
 mod stock_signed;
 mod stops;
+mod two_databases;
 mod witness;

@@ -74,6 +74,21 @@ pub enum StoreError {
         /// The version that is needed.
         needs: i64,
     },
+    /// The ledger is in another database, and this role has no way to it.
+    #[error(
+        "the ledger is in another database (schema ledger), and this role may not read it: run postgres-two-databases.sql again, as a superuser"
+    )]
+    LedgerRights,
+    /// The ledger is in another database, whose schema is not the one that this program reads.
+    #[error(
+        "the schema of the ledger's database is at {version}, this build reads {needs}: bring both databases to one version, then run postgres-two-databases.sql again"
+    )]
+    LedgerSchema {
+        /// The version that it has.
+        version: i64,
+        /// The version that is needed.
+        needs: i64,
+    },
     /// The schema could not be brought up to date.
     #[error("cannot bring the database's schema up to date: {cause}")]
     Migrate {

@@ -17,6 +17,12 @@ use crate::{NewEvent, StoreError, migrations};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECTIONS: u32 = 16;
 
+/// Where tables are that this database has itself.
+const OWN_TABLES: (&str, &str) = ("search_path", "public,monitor");
+/// Before them goes the ledger of another database, where the monitor has one of its own: foreign tables
+/// (`deploy/samples/postgres-two-databases.sql`). A schema that does not exist is passed over.
+const ALL_TABLES: (&str, &str) = ("search_path", "ledger,public,monitor");
+
 /// The store in PostgreSQL.
 pub(crate) struct PostgresStore {
     pool: PgPool,
@@ -43,10 +49,11 @@ impl PostgresStore {
             let reason = "it sets search_path; sealwatch keeps its tables in the schemas public and monitor".to_owned();
             return Err(StoreError::Url { reason });
         }
-        let options = options.application_name("sealwatch").options([("search_path", "public,monitor")]);
+        let options = options.application_name("sealwatch");
+        let (own, all) = (options.clone().options([OWN_TABLES]), options.clone().options([ALL_TABLES]));
         let target = target(&options);
         // One connection by hand: a pool would try until its time is up and say only that.
-        let connecting = PgConnection::connect_with(&options);
+        let connecting = PgConnection::connect_with(&own);
         let mut connection = match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(cause)) => return Err(StoreError::Connect { target, cause }),
@@ -57,11 +64,10 @@ impl PostgresStore {
         };
         migrate(&mut connection).await?;
         let rights = rights(&mut connection).await?;
+        check_ledger(&mut connection, rights).await?;
         connection.close().await?;
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(CONNECT_TIMEOUT)
-            .connect_lazy_with(options);
+        let pool =
+            PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT_TIMEOUT).connect_lazy_with(all);
         Ok(Self { pool, wakeups: watch::Sender::new(0), rights })
     }
 
@@ -113,6 +119,31 @@ SELECT COALESCE(MAX(version), 0) FROM public._sqlx_migrations";
             Err(error) if is_denied(&error) => Err(StoreError::SchemaRights { version, needs }),
             outcome => Ok(outcome?),
         },
+    }
+}
+
+/// Whether the ledger of another database can be read, where it is in one, and has the schema that we read. The owner, who
+/// only changes the schema, has no way to it.
+async fn check_ledger(connection: &mut PgConnection, rights: Rights) -> Result<(), StoreError> {
+    const ELSEWHERE: &str = "-- postgres::check_ledger
+SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AND EXISTS (
+    SELECT 1 FROM pg_foreign_table f JOIN pg_user_mappings m ON m.srvid = f.ftserver
+    WHERE f.ftrelid = c.oid AND m.usename IN (current_user, 'public'))
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'ledger' AND c.relname = '_sqlx_migrations'";
+    const VERSION: &str = "-- postgres::check_ledger
+SELECT COALESCE(MAX(version), 0) FROM ledger._sqlx_migrations";
+    let elsewhere: Option<(bool,)> = sqlx::query_as(ELSEWHERE).fetch_optional(&mut *connection).await?;
+    match elsewhere {
+        None => Ok(()),
+        // An empty ledger in its place would make a rogue of each signature of ours.
+        Some((false,)) if !rights.signer => Err(StoreError::LedgerRights),
+        Some((false,)) => Ok(()),
+        Some((true,)) => {
+            let needs = migrations::newest(&migrations::postgres());
+            let (version,): (i64,) = sqlx::query_as(VERSION).fetch_one(connection).await?;
+            if version == needs { Ok(()) } else { Err(StoreError::LedgerSchema { version, needs }) }
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What only PostgreSQL does: a server that may be away, and several processes at once.
 
+mod two_databases;
+
 use super::*;
 use crate::testing::{TestDatabase, postgres_server};
 use crate::{
@@ -80,14 +82,19 @@ impl Roles {
         let owner = database.postgres_options();
         let suffix = crate::dialect::lease_token().unwrap();
         let names = ["signer", "monitor"].map(|role| format!("sealwatch_{role}_{suffix}"));
-        let sample = include_str!("../../../../deploy/samples/postgres-roles.sql")
-            .replace("sealwatch_signer", &names[0])
-            .replace("sealwatch_monitor", &names[1])
-            .replace("sealwatch_owner", owner.get_username());
-        by_hand(&owner, &sample).await.unwrap();
-        by_hand(&owner, &sample).await.unwrap();
+        Self::grant(&owner, &names).await;
+        Self::grant(&owner, &names).await;
         let [signer, monitor] = [0, 1].map(|place: usize| owner.clone().username(&names[place]));
         Self { owner, signer, monitor, names }
+    }
+
+    /// Runs the sample in a database.
+    async fn grant(owner: &PgConnectOptions, [signer, monitor]: &[String; 2]) {
+        let sample = include_str!("../../../../deploy/samples/postgres-roles.sql")
+            .replace("sealwatch_signer", signer)
+            .replace("sealwatch_monitor", monitor)
+            .replace("sealwatch_owner", owner.get_username());
+        by_hand(owner, &sample).await.unwrap();
     }
 
     async fn drop(self) {
