@@ -82,3 +82,32 @@ async fn metrics(State(admin): State<Admin>) -> Response {
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+
+    use super::*;
+
+    async fn said(unwatched: &Unwatched, watches_only: bool, stopping: bool) -> (u16, String) {
+        let store = store::open("sqlite::memory:").await.expect("a store");
+        let admin = Admin::new(Registry::new(), store, unwatched.clone(), watches_only).expect("metrics");
+        if stopping {
+            admin.stop();
+        }
+        let answer = ready(State(admin)).await;
+        let status = answer.status().as_u16();
+        let body = to_bytes(answer.into_body(), 4096).await.expect("a body");
+        (status, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    #[tokio::test]
+    async fn where_no_log_is_read_a_monitor_is_not_ready_and_all_else_says_why() {
+        let read = Unwatched::default();
+        assert_eq!(said(&read, true, false).await, (200, "ok\n".to_owned()));
+        assert_eq!(said(&read, false, true).await, (503, "stopping\n".to_owned()));
+        let unread = Unwatched::because("the state was lost");
+        assert_eq!(said(&unread, true, false).await, (503, "no log is read: the state was lost\n".to_owned()));
+        assert_eq!(said(&unread, false, false).await, (200, "ok\nno log is read: the state was lost\n".to_owned()));
+    }
+}

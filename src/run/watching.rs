@@ -20,6 +20,14 @@ impl Unwatched {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// No log is read, for this reason.
+    #[cfg(test)]
+    pub(crate) fn because(why: &str) -> Self {
+        let unwatched = Self::default();
+        unwatched.set(Some(why.to_owned()));
+        unwatched
+    }
+
     fn set(&self, why: Option<String>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }

@@ -11,6 +11,7 @@ mod own_log;
 mod own_trillian;
 mod peers;
 mod population;
+mod private_ca;
 mod proxy;
 mod scene;
 mod verifiers;
