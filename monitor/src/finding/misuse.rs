@@ -35,6 +35,25 @@ impl LeafSeen<'_> {
     fn occurrence(&self, log: &LogDescription) -> String {
         format!("{}/{}", log.origin, self.index)
     }
+
+    fn place(&self, log: &LogDescription) -> String {
+        format!("Entry {} of the log {}", self.index, clean(&log.origin))
+    }
+
+    /// A finding about a claim in it. Copies of one signature have one cause, in whichever log they are.
+    fn names<'d>(
+        &self,
+        log: &'d LogDescription,
+        kind: FindingKind,
+        names: Names,
+        cause: &'d str,
+        at: i64,
+    ) -> Draft<'d> {
+        let mut draft = Draft::new(kind, Some(log), self.proof(Some(names)), at);
+        (draft.cause, draft.across_logs) = (cause, true);
+        draft.occurrence = self.occurrence(log);
+        draft
+    }
 }
 
 /// A claim by an identity.
@@ -105,14 +124,11 @@ pub fn unexpected_identity(
     cause: &str,
     at: i64,
 ) -> NewFinding {
-    let mut draft = Draft::new(FindingKind::UnexpectedIdentity, Some(log), leaf.proof(Some(who.names())), at);
-    (draft.cause, draft.across_logs) = (cause, true);
-    draft.occurrence = leaf.occurrence(log);
+    let mut draft = leaf.names(log, FindingKind::UnexpectedIdentity, who.names(), cause, at);
     draft.title = format!("{} signed, and our ledger does not know it", who.who());
     draft.seen = format!(
-        "Entry {} of the log {} names {}, which the watch {:?} says is ours; no rule expects it and our ledger has no such signature.",
-        leaf.index,
-        clean(&log.origin),
+        "{} names {}, which the watch {:?} says is ours; no rule expects it and our ledger has no such signature.",
+        leaf.place(log),
         who.who(),
         clean(who.rule),
     );
@@ -129,16 +145,13 @@ pub fn identity_mentioned(
     cause: &str,
     at: i64,
 ) -> NewFinding {
-    let mut draft = Draft::new(FindingKind::UnexpectedIdentity, Some(log), leaf.proof(Some(who.names())), at);
-    (draft.cause, draft.across_logs) = (cause, true);
-    draft.occurrence = leaf.occurrence(log);
+    let mut draft = leaf.names(log, FindingKind::UnexpectedIdentity, who.names(), cause, at);
     draft.title = format!("{} stands behind another's signature", who.who());
     draft.seen = format!(
-        "Entry {} of the log {} holds a certificate of {}, which the watch {:?} says is ours, behind another key: no log \
+        "{} holds a certificate of {}, which the watch {:?} says is ours, behind another key: no log \
          checks that it signed, so that anybody can write such an entry. No rule expects the certificate and our ledger \
          does not know its key.",
-        leaf.index,
-        clean(&log.origin),
+        leaf.place(log),
         who.who(),
         clean(who.rule),
     );
@@ -156,14 +169,11 @@ pub fn key_used_outside(
     words: Option<&str>,
     at: i64,
 ) -> NewFinding {
-    let mut draft = Draft::new(FindingKind::KeyUsedOutside, Some(log), leaf.proof(Some(key.names())), at);
-    (draft.cause, draft.across_logs) = (cause, true);
-    draft.occurrence = leaf.occurrence(log);
+    let mut draft = leaf.names(log, FindingKind::KeyUsedOutside, key.names(), cause, at);
     draft.title = format!("our key {:?} was used outside of our signer", clean(key.label));
     draft.seen = format!(
-        "Entry {} of the log {} is signed by our key {}. {}",
-        leaf.index,
-        clean(&log.origin),
+        "{} is signed by our key {}. {}",
+        leaf.place(log),
         key.who(),
         words.unwrap_or("Our ledger has no such signature, after the grace period."),
     );
@@ -179,14 +189,11 @@ pub fn retired_key_used(
     cause: &str,
     at: i64,
 ) -> NewFinding {
-    let mut draft = Draft::new(FindingKind::RetiredKeyUsed, Some(log), leaf.proof(Some(key.names())), at);
-    (draft.cause, draft.across_logs) = (cause, true);
-    draft.occurrence = leaf.occurrence(log);
+    let mut draft = leaf.names(log, FindingKind::RetiredKeyUsed, key.names(), cause, at);
     draft.title = format!("our retired key {:?} was used", clean(key.label));
     draft.seen = format!(
-        "Entry {} of the log {} is signed by our key {}, which is retired; our ledger has no such signature.",
-        leaf.index,
-        clean(&log.origin),
+        "{} is signed by our key {}, which is retired; our ledger has no such signature.",
+        leaf.place(log),
         key.who(),
     );
     draft.claims = vec![("key", clean(key.label))];
@@ -202,14 +209,11 @@ pub fn near_miss(
     cause: &str,
     at: i64,
 ) -> NewFinding {
-    let mut draft = Draft::new(FindingKind::NearMiss, Some(log), leaf.proof(Some(who.names())), at);
-    (draft.cause, draft.across_logs) = (cause, true);
-    draft.occurrence = leaf.occurrence(log);
+    let mut draft = leaf.names(log, FindingKind::NearMiss, who.names(), cause, at);
     draft.title = format!("{} is nearly ours", who.who());
     draft.seen = format!(
-        "Entry {} of the log {} names {}, which is close to the watch {:?}: {}.",
-        leaf.index,
-        clean(&log.origin),
+        "{} names {}, which is close to the watch {:?}: {}.",
+        leaf.place(log),
         who.who(),
         clean(who.rule),
         clean(how),
@@ -224,9 +228,8 @@ pub fn unparsable_entry(log: &LogDescription, leaf: &LeafSeen<'_>, reason: &str,
     draft.occurrence = leaf.occurrence(log);
     draft.title = format!("{} has entries that cannot be read", clean(&log.origin));
     draft.seen = format!(
-        "Entry {} of the log {} ({} bytes) cannot be read, so it may name us: {}.",
-        leaf.index,
-        clean(&log.origin),
+        "{} ({} bytes) cannot be read, so it may name us: {}.",
+        leaf.place(log),
         leaf.leaf.len(),
         clean(reason),
     );

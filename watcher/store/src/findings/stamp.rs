@@ -136,6 +136,20 @@ macro_rules! stamp_findings {
                 Ok(ended)
             }
 
+            /// Ends the caller's transaction, by which a person's word has ended a finding where it was `done`.
+            async fn ended(
+                &self,
+                mut tx: sqlx::Transaction<'_, $Database>,
+                done: bool,
+                id: i64,
+                sinks: &[crate::Sink],
+            ) -> Result<bool, crate::StoreError> {
+                let told = done && Self::enqueue_end(&mut tx, id, sinks).await?;
+                tx.commit().await?;
+                self.wake_if(told);
+                Ok(done)
+            }
+
             /// Wakes whoever drains the outbox.
             fn wake_if(&self, told: bool) {
                 if told {
@@ -226,11 +240,7 @@ macro_rules! stamp_findings {
                     .bind(note.at)
                     .execute(&mut *tx)
                     .await?;
-                let done = done.rows_affected() > 0;
-                let told = done && Self::enqueue_end(&mut tx, note.id, sinks).await?;
-                tx.commit().await?;
-                self.wake_if(told);
-                Ok(done)
+                self.ended(tx, done.rows_affected() > 0, note.id, sinks).await
             }
 
             async fn close_finding(
@@ -246,11 +256,7 @@ macro_rules! stamp_findings {
                     .bind(note.at)
                     .execute(&mut *tx)
                     .await?;
-                let done = done.rows_affected() > 0;
-                let told = done && Self::enqueue_end(&mut tx, note.id, sinks).await?;
-                tx.commit().await?;
-                self.wake_if(told);
-                Ok(done)
+                self.ended(tx, done.rows_affected() > 0, note.id, sinks).await
             }
 
             async fn expire_acknowledgements(&self, now: i64, sinks: &[crate::Sink]) -> Result<u64, crate::StoreError> {
