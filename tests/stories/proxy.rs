@@ -36,19 +36,9 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// A proxy that lets everything through.
     pub(crate) fn before(log: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
         let shared = Arc::new((Mutex::new(State::default()), Condvar::new()));
         let (to, state) = (log.to_owned(), Arc::clone(&shared));
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let (to, state) = (to.clone(), Arc::clone(&state));
-                std::thread::spawn(move || {
-                    // Whoever asked may be gone by now.
-                    let _ = pass(client, &to, &state);
-                });
-            }
-        });
+        let url = listen(move |client| pass(client, &to, &state));
         Self { url, shared }
     }
 
@@ -81,6 +71,21 @@ impl Proxy {
         change(&mut self.shared.0.lock().expect("the state"));
         self.shared.1.notify_all();
     }
+}
+
+/// Listens as long as the tests run, each client in a thread of its own; where that is.
+pub(crate) fn listen(answer: impl Fn(TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let answer = Arc::new(answer);
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let answer = Arc::clone(&answer);
+            // Whoever asked may be gone by now, or have had enough.
+            std::thread::spawn(move || drop(answer(client)));
+        }
+    });
+    url
 }
 
 /// One request of one client, answered by the log or not at all.
@@ -116,7 +121,8 @@ fn pass(mut client: TcpStream, log: &str, (state, changed): &(Mutex<State>, Cond
     client.write_all(&answer.body)
 }
 
-fn read(client: &mut TcpStream) -> std::io::Result<(String, String, Vec<u8>)> {
+/// Method, path and body of a request.
+pub(crate) fn read(client: &mut TcpStream) -> std::io::Result<(String, String, Vec<u8>)> {
     let mut reader = BufReader::new(client);
     let mut line = String::new();
     reader.read_line(&mut line)?;

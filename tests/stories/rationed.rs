@@ -1,7 +1,7 @@
 //! A Rekor v1 that lets us ask only so often: what was not hashed is not called covered, and "could not look" is no "clean".
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::http;
 use crate::own_trillian::{OwnTrillian, post_all, root_by_another};
 use crate::peers::{free_port, must, shared};
+use crate::proxy::{listen, read};
 use crate::scene::eventually;
 use crate::watched::Watched;
 
@@ -49,38 +50,14 @@ impl Ration {
 
 /// Before a Rekor: it lets through so many questions for entries, and then answers none for a while.
 fn rationed(rekor: &str) -> (String, Arc<Ration>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
     let ration = Arc::new(Ration { left: AtomicUsize::new(0), spent: Mutex::new(None), pause: AtomicUsize::new(1) });
     let (to, shared) = (rekor.to_owned(), Arc::clone(&ration));
-    std::thread::spawn(move || {
-        for client in listener.incoming().flatten() {
-            let (to, ration) = (to.clone(), Arc::clone(&shared));
-            // Whoever asked may have had enough.
-            std::thread::spawn(move || drop(answer(client, &to, &ration)));
-        }
-    });
+    let url = listen(move |client| answer(client, &to, &shared));
     (url, ration)
 }
 
 fn answer(mut client: TcpStream, rekor: &str, ration: &Ration) -> std::io::Result<()> {
-    let mut reader = BufReader::new(client.try_clone()?);
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    let mut words = line.split_whitespace().map(str::to_owned);
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let mut length = 0;
-    while !line.trim().is_empty() {
-        line.clear();
-        reader.read_line(&mut line)?;
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = value.trim().parse().unwrap_or(0);
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
+    let (method, path, body) = read(&mut client)?;
     if !ration.allows(path.ends_with("/entries/retrieve")) {
         let (status, pause) = ("HTTP/1.1 429 Too Many Requests", ration.pause.load(Ordering::Relaxed));
         let refusal = format!("{status}\r\nRetry-After: {pause}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");

@@ -40,7 +40,7 @@ impl Log {
         let key = LogKey::from_spki(&hex::decode(&self.key)?, Some(&self.origin))?;
         Ok(LogSpec {
             // Of a public server it is twenty unless configured; here it is how fast it can be.
-            requests_per_second: Some(1_000_000),
+            requests_per_second: self.v1.then_some(1_000_000),
             ..LogSpec::new(&self.origin, kind, url::Url::parse(&self.url)?, key)
         })
     }

@@ -13,6 +13,8 @@ use super::error::ReadError;
 
 /// Requests at once to a host that we know nothing about.
 const FIRST_LIMIT: f64 = 8.0;
+/// The same where it is known to ration them: of what it answers out of order, nothing is kept behind a gap.
+const FIRST_RATIONED: f64 = 4.0;
 /// A longer pause than this is an error to whoever asks, not a wait.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A host that wants to be left alone for longer is asked again after this.
@@ -94,8 +96,9 @@ impl Pace {
     /// A pace for a host, `most_at_once` requests at most, and `per_second` of them where that is limited.
     pub fn new(host: String, most_at_once: usize, per_second: Option<u32>) -> Self {
         let most_at_once = most_at_once.clamp(1, 1024) as f64;
+        let first = if per_second.is_some() { FIRST_RATIONED } else { FIRST_LIMIT };
         let state = State {
-            limit: FIRST_LIMIT.min(most_at_once),
+            limit: first.min(most_at_once),
             in_flight: 0,
             growing: true,
             failures_in_a_row: 0,
