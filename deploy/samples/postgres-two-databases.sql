@@ -8,7 +8,11 @@
 -- 3. Run this file in the monitor's database as a superuser, with your names and the password of step 1.
 -- 4. [store] url of serve --role monitor: postgres://sealwatch_monitor@… of the monitor's database.
 --
--- After an update that changes the schema: first the signer's database, then steps 2 and 3 again.
+-- After an update that changes the schema: first the signer's database, then steps 2 and 3 again. (The owner's role is told
+-- then that it may not read the ledger. It need not.)
+
+-- All of it or nothing: at no moment is the ledger an empty one.
+BEGIN;
 
 CREATE EXTENSION IF NOT EXISTS postgres_fdw;
 
@@ -19,6 +23,12 @@ CREATE SERVER sealwatch_ledger FOREIGN DATA WRAPPER postgres_fdw OPTIONS (
     port '5432',
     dbname 'sealwatch',
     sslmode 'verify-full',
+    -- A server that is gone is noticed within half a minute.
+    connect_timeout '10',
+    keepalives_idle '10',
+    keepalives_interval '5',
+    keepalives_count '3',
+    tcp_user_timeout '30000',
     -- Few rows are asked for out of many: the server of the ledger knows better what that costs.
     use_remote_estimate 'true',
     fetch_size '1000',
@@ -30,11 +40,18 @@ CREATE USER MAPPING FOR sealwatch_monitor SERVER sealwatch_ledger
 CREATE USER MAPPING FOR CURRENT_USER SERVER sealwatch_ledger
     OPTIONS (user 'sealwatch_monitor', password 'CHANGE-ME');
 
--- What is in this schema goes before the empty tables of the same names in public.
+-- What is in this schema goes before the empty tables of the same names in public, which nobody is to take for the ledger.
+-- Nothing else is taken from there: whoever owns that server must not put tables in the place of the monitor's own.
 CREATE SCHEMA ledger;
-IMPORT FOREIGN SCHEMA public FROM SERVER sealwatch_ledger INTO ledger;
+IMPORT FOREIGN SCHEMA public
+    LIMIT TO (_sqlx_migrations, identities, signatures, log_entries, materials, certificate_keys, observations)
+    FROM SERVER sealwatch_ledger INTO ledger;
 DROP USER MAPPING FOR CURRENT_USER SERVER sealwatch_ledger;
 
 REVOKE ALL ON SCHEMA ledger FROM PUBLIC;
 GRANT USAGE ON SCHEMA ledger TO sealwatch_monitor;
 GRANT SELECT ON ALL TABLES IN SCHEMA ledger TO sealwatch_monitor;
+REVOKE ALL ON TABLE public.identities, public.signatures, public.log_entries, public.materials, public.certificate_keys,
+    public.observations FROM sealwatch_monitor;
+
+COMMIT;

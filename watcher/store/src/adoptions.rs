@@ -86,7 +86,8 @@ DELETE FROM own_entries WHERE signature_id = $1 AND log_origin = $2 AND log_inde
 pub(crate) const LOST: &str = "-- adoptions::lost_entries
 SELECT o.signature_id, o.log_origin, o.log_index, o.leaf_hash FROM own_entries o
 WHERE o.signature_id > $1 AND o.state = 'proved' AND NOT EXISTS (
-    SELECT 1 FROM log_entries e WHERE e.signature_id = o.signature_id AND e.leaf_hash = o.leaf_hash)
+    SELECT 1 FROM log_entries e WHERE e.signature_id = o.signature_id AND e.leaf_hash = o.leaf_hash
+        AND e.signature_id > $1)
 ORDER BY o.signature_id, o.log_origin, o.log_index LIMIT $2";
 
 macro_rules! stamp_adoptions {

@@ -76,9 +76,17 @@ pub enum StoreError {
     },
     /// The ledger is in another database, and this role has no way to it.
     #[error(
-        "the ledger is in another database (schema ledger), and this role may not read it: run postgres-two-databases.sql again, as a superuser"
+        "the ledger is in another database (schema ledger), and this role may not read it. The owner's role need not, and has brought the schema up to date; for the monitor's role run postgres-two-databases.sql again, as a superuser"
     )]
     LedgerRights,
+    /// The ledger is in another database, and has a table there by the name of one of the monitor's own.
+    #[error(
+        "the schema ledger has a table {table:?}, which would hide the monitor's own: drop it, and run postgres-two-databases.sql again"
+    )]
+    LedgerHides {
+        /// Which.
+        table: String,
+    },
     /// The ledger is in another database, whose schema is not the one that this program reads.
     #[error(
         "the schema of the ledger's database is at {version}, this build reads {needs}: bring both databases to one version, then run postgres-two-databases.sql again"

@@ -165,7 +165,8 @@ pub(crate) const UNSEEN: &str = crate::ledger_view::sql::select_bare_row!(
 
 pub(crate) const VANISHED: &str = select_intent!(
     "vanished_intents",
-    "WHERE i.signature_id > $1 AND i.accepted_at IS NULL AND NOT EXISTS (SELECT 1 FROM signatures s WHERE s.id = i.signature_id)
+    "WHERE i.signature_id > $1 AND i.accepted_at IS NULL AND NOT EXISTS (
+    SELECT 1 FROM signatures s WHERE s.id = i.signature_id AND s.id > $1)
 ORDER BY i.signature_id LIMIT $2"
 );
 

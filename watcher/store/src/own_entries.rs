@@ -147,9 +147,13 @@ pub(crate) fn next_random(state: &mut u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// Every column of an entry; the caller adds the condition.
+/// Every column of an entry; the caller adds the condition, and what it knows of the ledger's side of it: a ledger in
+/// another database is not to be read from its beginning.
 macro_rules! select_own_entry {
     ($function:literal, $condition:literal) => {
+        select_own_entry!($function, "", $condition)
+    };
+    ($function:literal, $of_ledger:literal, $condition:literal) => {
         concat!(
             "-- own_entries::",
             $function,
@@ -157,7 +161,9 @@ macro_rules! select_own_entry {
 SELECT o.signature_id, o.log_origin, o.log_index, o.leaf_hash, o.recorded_at, o.state, o.proved_size,
     o.checked_at, e.entry_json
 FROM own_entries o LEFT JOIN log_entries e
-    ON e.signature_id = o.signature_id AND e.log_origin = o.log_origin AND e.log_index = o.log_index
+    ON e.signature_id = o.signature_id AND e.log_origin = o.log_origin AND e.log_index = o.log_index",
+            $of_ledger,
+            "
 WHERE ",
             $condition
         )
@@ -214,6 +220,7 @@ SELECT (SELECT MIN(signature_id) FROM own_entries), (SELECT MAX(signature_id) FR
 
 pub(crate) const ONE_FROM: &str = select_own_entry!(
     "random_own_entries",
+    " AND e.signature_id >= $1",
     "o.signature_id >= $1 AND o.state = 'proved' ORDER BY o.signature_id, o.log_origin, o.log_index LIMIT 1"
 );
 

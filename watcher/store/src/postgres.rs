@@ -1,6 +1,8 @@
 //! PostgreSQL: many processes share the work. Claims skip rows that others claim, and leases run on
 //! the server's clock.
 
+mod elsewhere;
+
 use std::cmp::Ordering;
 use std::str::FromStr;
 use std::time::Duration;
@@ -19,8 +21,7 @@ const CONNECTIONS: u32 = 16;
 
 /// Where tables are that this database has itself.
 const OWN_TABLES: (&str, &str) = ("search_path", "public,monitor");
-/// Before them goes the ledger of another database, where the monitor has one of its own: foreign tables
-/// (`deploy/samples/postgres-two-databases.sql`). A schema that does not exist is passed over.
+/// Before them goes the ledger of another database, where the monitor has one of its own.
 const ALL_TABLES: (&str, &str) = ("search_path", "ledger,public,monitor");
 
 /// The store in PostgreSQL.
@@ -50,7 +51,7 @@ impl PostgresStore {
             return Err(StoreError::Url { reason });
         }
         let options = options.application_name("sealwatch");
-        let (own, all) = (options.clone().options([OWN_TABLES]), options.clone().options([ALL_TABLES]));
+        let own = options.clone().options([OWN_TABLES]);
         let target = target(&options);
         // One connection by hand: a pool would try until its time is up and say only that.
         let connecting = PgConnection::connect_with(&own);
@@ -64,7 +65,10 @@ impl PostgresStore {
         };
         migrate(&mut connection).await?;
         let rights = rights(&mut connection).await?;
-        check_ledger(&mut connection, rights).await?;
+        let all = match elsewhere::ledger(&mut connection).await? {
+            false => own,
+            true => options.options([ALL_TABLES, elsewhere::PATIENCE]),
+        };
         connection.close().await?;
         let pool =
             PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT_TIMEOUT).connect_lazy_with(all);
@@ -119,31 +123,6 @@ SELECT COALESCE(MAX(version), 0) FROM public._sqlx_migrations";
             Err(error) if is_denied(&error) => Err(StoreError::SchemaRights { version, needs }),
             outcome => Ok(outcome?),
         },
-    }
-}
-
-/// Whether the ledger of another database can be read, where it is in one, and has the schema that we read. The owner, who
-/// only changes the schema, has no way to it.
-async fn check_ledger(connection: &mut PgConnection, rights: Rights) -> Result<(), StoreError> {
-    const ELSEWHERE: &str = "-- postgres::check_ledger
-SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AND EXISTS (
-    SELECT 1 FROM pg_foreign_table f JOIN pg_user_mappings m ON m.srvid = f.ftserver
-    WHERE f.ftrelid = c.oid AND m.usename IN (current_user, 'public'))
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = 'ledger' AND c.relname = '_sqlx_migrations'";
-    const VERSION: &str = "-- postgres::check_ledger
-SELECT COALESCE(MAX(version), 0) FROM ledger._sqlx_migrations";
-    let elsewhere: Option<(bool,)> = sqlx::query_as(ELSEWHERE).fetch_optional(&mut *connection).await?;
-    match elsewhere {
-        None => Ok(()),
-        // An empty ledger in its place would make a rogue of each signature of ours.
-        Some((false,)) if !rights.signer => Err(StoreError::LedgerRights),
-        Some((false,)) => Ok(()),
-        Some((true,)) => {
-            let needs = migrations::newest(&migrations::postgres());
-            let (version,): (i64,) = sqlx::query_as(VERSION).fetch_one(connection).await?;
-            if version == needs { Ok(()) } else { Err(StoreError::LedgerSchema { version, needs }) }
-        }
     }
 }
 

@@ -33,6 +33,8 @@ async fn the_monitor_reads_the_ledger_in_another_database_and_writes_its_own() {
                 Roles::grant(&admin, &roles.names).await;
                 let sample = sample(&roles.owner, &roles.names[1]);
                 by_hand(&admin, &sample).await.unwrap();
+                // Whoever owns the ledger's database puts nothing in the place of the monitor's own.
+                by_hand(&roles.owner, "CREATE TABLE adopted_signatures (signature_hash BYTEA)").await.unwrap();
                 by_hand(&admin, &sample).await.unwrap();
                 works(&roles, &admin.clone().username(&roles.names[1])).await;
                 is_refused_where_it_must_be(&roles, &admin).await;
@@ -112,14 +114,39 @@ async fn is_refused_where_it_must_be(roles: &Roles, admin: &PgConnectOptions) {
     // In the signer's database there is nothing of what was found.
     by_hand(&roles.owner, "DO $$ BEGIN ASSERT NOT EXISTS (SELECT FROM monitor.findings); END $$").await.unwrap();
 
+    // Where the sample fails, all is as it was: there is no moment at which the ledger is an empty one.
+    let wrong = sample(&roles.owner.clone().database("no_such_database"), &roles.names[1]);
+    by_hand(admin, &wrong).await.unwrap_err();
+    let store = PostgresStore::open_with(monitor.clone()).await.unwrap();
+    assert!(store.ledger_newest().await.unwrap().is_some());
+    store.close().await;
+    by_hand(admin, "ALTER SCHEMA ledger RENAME TO elsewhere").await.unwrap();
+    let store = PostgresStore::open_with(monitor.clone()).await.unwrap();
+    assert!(store.ledger_newest().await.unwrap_err().to_string().contains("permission denied"), "nor if it is gone");
+    store.close().await;
+    by_hand(admin, "ALTER SCHEMA elsewhere RENAME TO ledger").await.unwrap();
+    by_hand(admin, "CREATE VIEW ledger.findings AS SELECT 1 AS id").await.unwrap();
+    let Err(error) = PostgresStore::open_with(monitor.clone()).await else { panic!("opened") };
+    assert!(matches!(&error, StoreError::LedgerHides { table } if table == "findings"), "{error}");
+    by_hand(admin, "DROP VIEW ledger.findings").await.unwrap();
+    // A server that is away keeps nobody from what is here.
+    by_hand(admin, "ALTER SERVER sealwatch_ledger OPTIONS (SET port '1')").await.unwrap();
+    let store = PostgresStore::open_with(monitor.clone()).await.unwrap();
+    assert_eq!(store.findings(&FindingFilter { limit: 9, ..FindingFilter::default() }).await.unwrap().len(), 1);
+    assert!(store.ledger_newest().await.is_err());
+    store.close().await;
+    let port = format!("ALTER SERVER sealwatch_ledger OPTIONS (SET port '{}')", roles.owner.get_port());
+    by_hand(admin, &port).await.unwrap();
+
     // The ledger of another version, and one that this role may not read.
     by_hand(&roles.owner, "INSERT INTO _sqlx_migrations VALUES (99, 'later', now(), true, '', 0)").await.unwrap();
     let Err(error) = PostgresStore::open_with(monitor.clone()).await else { panic!("opened") };
     assert!(matches!(error, StoreError::LedgerSchema { version: 99, needs: 3 }), "{error}");
     assert!(error.to_string().contains("postgres-two-databases.sql") && !error.is_transient(), "{error}");
     by_hand(admin, &format!("REVOKE USAGE ON SCHEMA ledger FROM {}", roles.names[1])).await.unwrap();
-    let Err(error) = PostgresStore::open_with(monitor).await else { panic!("opened") };
-    assert!(matches!(error, StoreError::LedgerRights) && !error.is_transient(), "{error}");
-    // The owner, who only changes the schema, has no way to the ledger and needs none.
-    PostgresStore::open_with(admin.clone()).await.unwrap().close().await;
+    // The owner, who only changes the schema, has no way to the ledger either, and is told that he needs none.
+    for role in [monitor, admin.clone()] {
+        let Err(error) = PostgresStore::open_with(role).await else { panic!("opened") };
+        assert!(matches!(error, StoreError::LedgerRights) && !error.is_transient(), "{error}");
+    }
 }
