@@ -8,9 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sandbox::{CaOptions, Identity, Issued, SandboxCa, SandboxKey, leaves};
 
+use crate::http;
 use crate::own_sunlight::{ORIGIN, OwnSunlight};
 use crate::own_trillian::root_by_another;
-use crate::peers::{Shared, cosign, must, shared};
+use crate::peers::{Process, Shared, cosign, must, shared};
 use crate::population::{ISSUER, PERSON, add_chain};
 use crate::scene::eventually;
 use crate::watched::{Watched, scale};
@@ -155,27 +156,61 @@ fn a_real_static_ct_log_is_followed_and_its_lies_are_found() {
     let verdicts: Vec<String> =
         watched.of_kind("unexpected_identity").iter().map(|finding| watched.replay(finding)).collect();
 
+    let crowded = crowded(&watched, &log, &ca, &mut numbers);
     let from_disk = from_disk(&shared, &log, &ca);
     let (rollback, after_rollback) = rolled_back(&watched, &mut log, &early);
     monitor.stop();
 
     // What was not read yet is changed.
+    let read = log.head().0;
     add_others(&log, &ca, &mut numbers, 600);
     log.stop();
     log.unlock();
-    let next_tile = second.div_ceil(256);
+    let next_tile = read.div_ceil(256);
     assert!(next_tile < 1000, "the log is small");
     change(&log.storage.join(format!("tile/data/{next_tile:03}")), 150);
     let _monitor = watched.serve();
     let (changed, after_change) = watched.found("leaf_not_committed", 60);
     let verdict = watched.replay(&changed);
-    assert_eq!(watched.verified(), second, "nothing of it is believed");
+    assert_eq!(watched.verified(), read, "nothing of it is believed");
+    let mut kinds: Vec<String> = watched.findings().iter().map(|it| it["kind"].to_string()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    assert_eq!(kinds, ["\"leaf_not_committed\"", "\"rollback\"", "\"unexpected_identity\""], "nothing else pages");
     println!(
         "static-ct: sunlight with {} leaves over TLS, verified {:.1?} after following began, {second} after its restart; roots \
-         agree; 4 rogue certificates, each found once ({}); {from_disk} leaves from its directory; rollback after \
+         agree; 4 rogue certificates, each found once ({}); {crowded}; {from_disk} leaves from its directory; rollback after \
          {after_rollback:.1?} ({rollback}); changed byte after {after_change:.1?} ({verdict})",
         first.0, first.1, verdicts[0]
     );
+}
+
+/// Skylight answers 75 requests per second of all clients together that give no address. While somebody uses them up the
+/// monitor is refused too, and asks no more than it must; when he is gone it gets to the head.
+fn crowded(watched: &Watched, log: &OwnSunlight, ca: &SandboxCa, numbers: &mut Numbers) -> String {
+    let port = log.tiles.rsplit(':').next().expect("a port");
+    let script = "import http.client,ssl,sys\nc=http.client.HTTPSConnection('localhost',int(sys.argv[1]),context=ssl._create_unverified_context())\n\
+                  while True: c.request('GET','/checkpoint'); c.getresponse().read()";
+    let mut crowd = Command::new("python3");
+    crowd.args(["-c", script, port]);
+    let crowd = Process::start(&mut crowd, &watched.path().join("crowd.log"));
+    let [asked, refused] = ["sealwatch_log_requests_total", "sealwatch_log_rate_limited_total"];
+    let (since, before) = (Instant::now(), metric(watched, asked));
+    eventually("the monitor is refused as well", 60, || metric(watched, refused) >= 3);
+    add_others(log, ca, numbers, 20);
+    let (time, requests) = (since.elapsed(), metric(watched, asked) - before);
+    assert!(requests as f64 <= 30.0 * time.as_secs_f64() + 30.0, "{requests} requests in {time:?}");
+    let refusals = metric(watched, refused);
+    drop(crowd);
+    eventually("the monitor is at the head when the crowd is gone", 90, || watched.verified() == log.head().0);
+    format!("in a crowd of {time:.1?} it asked {requests} times and was refused {refusals} times")
+}
+
+fn metric(watched: &Watched, name: &str) -> u64 {
+    let answer = http::request("GET", &format!("http://127.0.0.1:{}/metrics", watched.metrics), &[], b"");
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    let lines = text.lines().filter(|line| line.starts_with(&format!("{name}{{")));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64
 }
 
 /// The log's own directory, read without a server by a monitor that has never seen it.
