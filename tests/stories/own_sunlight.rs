@@ -106,6 +106,12 @@ impl OwnSunlight {
         post_all(&format!("{}/ct/v1/add-pre-chain", self.url), precertificates, 64);
     }
 
+    /// Removes partial tiles that are outgrown, as an operator of sunlight does now and then.
+    pub(crate) fn remove_partials(&self) {
+        self.unlock();
+        must(Command::new(peer("partial-aftersun")).args(["-c", "sunlight.yaml"]).current_dir(self.folder.path()));
+    }
+
     /// Its newest checkpoint: size, and root as text.
     pub(crate) fn head(&self) -> (u64, String) {
         let note = std::fs::read_to_string(self.storage.join("checkpoint")).unwrap_or_default();

@@ -157,8 +157,21 @@ fn a_real_static_ct_log_is_followed_and_its_lies_are_found() {
         watched.of_kind("unexpected_identity").iter().map(|finding| watched.replay(finding)).collect();
 
     let crowded = crowded(&watched, &log, &ca, &mut numbers);
-    let from_disk = from_disk(&shared, &log, &ca);
-    let (rollback, after_rollback) = rolled_back(&watched, &mut log, &early);
+    let disk = format!("file://{}", log.storage.display());
+    let from_disk = read_anew(&shared, &log, &ca, &disk, &[1, 1, 1, 2]);
+    log.stop();
+    log.remove_partials();
+    let outgrown = log.storage.join(format!("tile/data/{:03}", first.0 / 256));
+    assert!(outgrown.exists() && !outgrown.with_extension("p").exists(), "the early head's last tile is whole now");
+    let newest = std::fs::read(log.storage.join("checkpoint")).expect("a checkpoint");
+    let put_back = |checkpoint: &[u8]| std::fs::write(log.storage.join("checkpoint"), checkpoint).expect("ours");
+    put_back(&early);
+    let (finding, after_rollback) = watched.found("rollback", 30);
+    let rollback = watched.replay(&finding);
+    // Whoever sees only that head reads as far as it goes, from tiles that have outgrown it.
+    assert_eq!(read_anew(&shared, &log, &ca, &log.tiles, &[1, 1, 2]), first.0);
+    put_back(&newest);
+    log.start_again();
     monitor.stop();
 
     // What was not read yet is changed.
@@ -213,27 +226,14 @@ fn metric(watched: &Watched, name: &str) -> u64 {
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64
 }
 
-/// The log's own directory, read without a server by a monitor that has never seen it.
-fn from_disk(shared: &Shared, log: &OwnSunlight, ca: &SandboxCa) -> u64 {
+/// Reads the log with a monitor that has never seen it, and finds the same there.
+fn read_anew(shared: &Shared, log: &OwnSunlight, ca: &SandboxCa, read_url: &str, seen: &[u64]) -> u64 {
     let watched = Watched::new(shared);
-    configure(&watched, log, ca, &format!("file://{}", log.storage.display()));
+    configure(&watched, log, ca, read_url);
     watched.trust();
     let (code, report) = watched.once();
     assert_eq!(code, 1, "there are findings: {report}");
     is_at_the_head(&watched, log);
-    only_rogues(&watched, &[1, 1, 1, 2]);
+    only_rogues(&watched, seen);
     watched.verified()
-}
-
-/// A checkpoint of earlier is put back, and taken away again.
-fn rolled_back(watched: &Watched, log: &mut OwnSunlight, early: &[u8]) -> (String, std::time::Duration) {
-    log.stop();
-    let checkpoint = log.storage.join("checkpoint");
-    let newest = std::fs::read(&checkpoint).expect("a checkpoint");
-    std::fs::write(&checkpoint, early).expect("a checkpoint");
-    let (finding, after) = watched.found("rollback", 30);
-    let verdict = watched.replay(&finding);
-    std::fs::write(&checkpoint, newest).expect("a checkpoint");
-    log.start_again();
-    (verdict, after)
 }
