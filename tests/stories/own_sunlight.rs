@@ -33,14 +33,17 @@ pub(crate) struct OwnSunlight {
     port: u16,
     server: Option<Process>,
     _reads: Process,
-    folder: tempfile::TempDir,
+    folder: Folder,
 }
+
+/// Files that never change again are marked so where the log may do that, and then nobody can remove them.
+struct Folder(tempfile::TempDir);
 
 impl OwnSunlight {
     /// Starts one, empty, that takes what chains to these roots.
     pub(crate) fn start(roots: &[&SandboxCa]) -> Self {
-        let folder = tempfile::Builder::new().prefix("sealwatch-sunlight").tempdir().expect("a folder");
-        let at = folder.path();
+        let folder = Folder(tempfile::Builder::new().prefix("sealwatch-sunlight").tempdir().expect("a folder"));
+        let at = folder.0.path();
         let file = |name: &str| at.join(name);
         let (port, reads) = (free_port(), free_port());
         let root = |ca: &&SandboxCa| {
@@ -97,7 +100,7 @@ impl OwnSunlight {
 
     /// Starts writing again. It compares what its readers see with what it has.
     pub(crate) fn start_again(&mut self) {
-        self.server = Some(sunlight(self.folder.path(), self.port));
+        self.server = Some(sunlight(self.folder.0.path(), self.port));
     }
 
     /// Sends certificates, and precertificates, as authorities do; returns when each is answered.
@@ -109,7 +112,7 @@ impl OwnSunlight {
     /// Removes partial tiles that are outgrown, as an operator of sunlight does now and then.
     pub(crate) fn remove_partials(&self) {
         self.unlock();
-        must(Command::new(peer("partial-aftersun")).args(["-c", "sunlight.yaml"]).current_dir(self.folder.path()));
+        must(Command::new(peer("partial-aftersun")).args(["-c", "sunlight.yaml"]).current_dir(self.folder.0.path()));
     }
 
     /// Its newest checkpoint: size, and root as text.
@@ -120,16 +123,21 @@ impl OwnSunlight {
         (size, lines.next().unwrap_or_default().to_owned())
     }
 
-    /// Its files are ours to change. Those that never change again are marked so where the log may do that.
+    /// Makes its files ours to change.
     pub(crate) fn unlock(&self) {
-        let _ = Command::new("chattr").args(["-R", "-i"]).arg(self.folder.path()).output();
-        let _ = Command::new("chmod").args(["-R", "u+w"]).arg(self.folder.path()).output();
+        self.folder.unlock();
     }
 }
 
-impl Drop for OwnSunlight {
+impl Folder {
+    fn unlock(&self) {
+        let _ = Command::new("chattr").args(["-R", "-i"]).arg(self.0.path()).output();
+        let _ = Command::new("chmod").args(["-R", "u+w"]).arg(self.0.path()).output();
+    }
+}
+
+impl Drop for Folder {
     fn drop(&mut self) {
-        self.server.take();
         self.unlock();
     }
 }
