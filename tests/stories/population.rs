@@ -14,7 +14,7 @@ use store::{Intent, JobClass, RecordedSignature};
 
 /// Whom the watch rule of the story names.
 pub(crate) const PERSON: &str = "release@ours.test";
-const ISSUER: &str = "https://issuer.test";
+pub(crate) const ISSUER: &str = "https://issuer.test";
 
 /// Requests to three logs.
 #[derive(Default)]
@@ -53,7 +53,8 @@ impl Requests {
     }
 }
 
-fn add_chain(certificate: &[u8], above: &[Vec<u8>]) -> Vec<u8> {
+/// What RFC 6962's `add-chain` and `add-pre-chain` take.
+pub(crate) fn add_chain(certificate: &[u8], above: &[Vec<u8>]) -> Vec<u8> {
     let chain = std::iter::once(certificate).chain(above.iter().map(Vec::as_slice));
     json!({ "chain": chain.map(|der| BASE64.encode(der)).collect::<Vec<_>>() }).to_string().into_bytes()
 }

@@ -35,6 +35,9 @@ pub struct CaOptions {
     pub port: u16,
     /// Where certificates are logged; a log of its own where absent.
     pub ct: Option<SandboxCt>,
+    /// Whether its certificates are for servers as well as for code signing: Fulcio's are not, and a log of the web's
+    /// certificates takes no others.
+    pub for_servers: bool,
 }
 
 /// A running certificate authority; a clone is another handle on the same one, which ends with the last.
@@ -54,6 +57,7 @@ struct State {
     chain: Vec<Vec<u8>>,
     issuer_key_hash: [u8; 32],
     valid_from: i64,
+    for_servers: bool,
     ct: SandboxCt,
     issuers: Mutex<Vec<OidcIssuer>>,
 }
@@ -63,6 +67,8 @@ struct State {
 pub struct Issued {
     /// The certificate, as DER.
     pub certificate: Vec<u8>,
+    /// The precertificate that it was logged by, as DER.
+    pub precertificate: Vec<u8>,
     /// Where the CT log has it; `None` where the log promised and withheld it.
     pub ct_index: Option<u64>,
 }
@@ -101,6 +107,7 @@ impl SandboxCa {
             chain: vec![intermediate_der, root_der],
             issuer_key_hash: Sha256::digest(&intermediate_key).into(),
             valid_from,
+            for_servers: options.for_servers,
             ct,
             issuers: Mutex::default(),
         });
@@ -190,18 +197,19 @@ impl State {
             not_after: not_before + LIFETIME,
             spki,
             identity,
+            for_servers: self.for_servers,
         };
         let tbs = template.tbs(&LastExtension::Nothing, &self.intermediate).map_err(failed)?;
-        let precert = issue(&template, &LastExtension::Poison, &self.intermediate).map_err(failed)?;
+        let precertificate = issue(&template, &LastExtension::Poison, &self.intermediate).map_err(failed)?;
         let added = self.ct.add(&Submission::Precert {
             issuer_key_hash: self.issuer_key_hash,
             tbs,
-            precert,
+            precert: precertificate.clone(),
             chain: self.chain.clone(),
         });
         let list = LastExtension::Timestamps(timestamp_list(&added.sct));
         let certificate = issue(&template, &list, &self.intermediate).map_err(failed)?;
-        Ok(Issued { certificate, ct_index: added.index })
+        Ok(Issued { certificate, precertificate, ct_index: added.index })
     }
 
     fn issuers(&self) -> std::sync::MutexGuard<'_, Vec<OidcIssuer>> {

@@ -107,7 +107,7 @@ pub struct Keyless {
 impl Keyless {
     async fn start() -> Result<Self, SandboxError> {
         let ct = SandboxCt::start(CtOptions::default()).await?;
-        let ca = SandboxCa::start(CaOptions { port: 0, ct: Some(ct.clone()) }).await?;
+        let ca = SandboxCa::start(CaOptions { ct: Some(ct.clone()), ..CaOptions::default() }).await?;
         let issuer = OidcIssuer::start(OidcOptions::default()).await?;
         ca.trust_issuer(&issuer);
         Ok(Self { ca, ct, issuer })

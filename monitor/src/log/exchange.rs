@@ -175,19 +175,14 @@ impl Exchange {
         let Some(encoding) = response.headers.get(CONTENT_ENCODING) else { return Ok(response.body) };
         match encoding.as_bytes() {
             b"identity" => Ok(response.body),
-            b"gzip" | b"x-gzip" => {
-                let mut plain = Vec::new();
-                let most = (question.cap as u64).saturating_add(1);
-                let read = flate2::read::GzDecoder::new(&response.body[..]).take(most).read_to_end(&mut plain);
-                match read {
-                    Ok(length) if length > question.cap => {
-                        self.pace.junk();
-                        Err(ReadError::TooLarge { what: question.what.to_owned(), limit: question.cap })
-                    }
-                    Ok(_) => Ok(plain.into()),
-                    Err(error) => Err(self.malformed(question.what, format!("broken gzip: {error}"), response.body)),
+            b"gzip" | b"x-gzip" => match gunzip(&response.body, question.cap) {
+                Ok(plain) if plain.len() > question.cap => {
+                    self.pace.junk();
+                    Err(ReadError::TooLarge { what: question.what.to_owned(), limit: question.cap })
                 }
-            }
+                Ok(plain) => Ok(plain.into()),
+                Err(error) => Err(self.malformed(question.what, format!("broken gzip: {error}"), response.body)),
+            },
             _ => Err(self.malformed(question.what, "an encoding that nobody asked for", response.body)),
         }
     }
@@ -197,6 +192,14 @@ impl Exchange {
         self.pace.junk();
         ReadError::Malformed { what: what.to_owned(), detail: detail.to_string(), served }
     }
+}
+
+/// What gzip holds, or one byte more of it than it may have.
+pub(super) fn gunzip(bytes: &[u8], cap: usize) -> std::io::Result<Vec<u8>> {
+    let mut plain = Vec::new();
+    let most = (cap as u64).saturating_add(1);
+    flate2::read::GzDecoder::new(bytes).take(most).read_to_end(&mut plain)?;
+    Ok(plain)
 }
 
 /// `base` with `path` appended to whatever path it has, and no query.

@@ -23,6 +23,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// After the first of several failures; doubled with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// What a date cannot tell, and the pause where a host that refuses says nothing.
+const A_SECOND: Duration = Duration::from_secs(1);
 /// The longest pause of our own making.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(25);
 
@@ -222,13 +224,12 @@ impl State {
     fn back_off(&mut self, now: Instant, retry_after: Option<Duration>) {
         self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
         let pause = match retry_after {
+            // A date is of whole seconds: one that is past may mean a moment within this one (skylight's always does).
+            Some(Duration::ZERO) => own_pause(self.failures_in_a_row - 1).min(A_SECOND),
             Some(asked) => asked.min(LONGEST_PAUSE),
             // One failure among many answers is no reason to stop.
             None if self.failures_in_a_row == 1 => return,
-            None => {
-                let doubled = FIRST_PAUSE.saturating_mul(1 << (self.failures_in_a_row - 2).min(10));
-                jittered(doubled.min(LONGEST_BACKOFF))
-            }
+            None => own_pause(self.failures_in_a_row - 2),
         };
         self.paused_until = self.paused_until.max(Some(now + pause));
     }
@@ -262,7 +263,7 @@ impl Permit {
     /// 429.
     pub(super) fn rate_limited(self, retry_after: Option<Duration>) {
         self.pace.rate_limited.fetch_add(1, Ordering::Relaxed);
-        self.failed(Some(retry_after.unwrap_or(Duration::from_secs(1))));
+        self.failed(Some(retry_after.unwrap_or(A_SECOND)));
     }
 }
 
@@ -273,6 +274,11 @@ impl Drop for Permit {
         drop(state);
         self.pace.changed.notify_one();
     }
+}
+
+/// A pause of our own making, after so many before it.
+fn own_pause(before: u32) -> Duration {
+    jittered(FIRST_PAUSE.saturating_mul(1 << before.min(10)).min(LONGEST_BACKOFF))
 }
 
 /// Between half and all of it, so that readers which failed together do not come back together.

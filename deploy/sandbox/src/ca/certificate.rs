@@ -3,7 +3,7 @@
 use std::str::FromStr as _;
 use std::time::{Duration, UNIX_EPOCH};
 
-use const_oid::db::rfc5280::ID_KP_CODE_SIGNING;
+use const_oid::db::rfc5280::{ID_KP_CODE_SIGNING, ID_KP_SERVER_AUTH};
 use const_oid::{AssociatedOid as _, ObjectIdentifier};
 use der::asn1::{Any, Ia5String, Null, OctetString, Utf8StringRef};
 use der::{Decode as _, Encode as _, Tag, TagNumber};
@@ -42,6 +42,8 @@ pub(crate) struct Template<'a> {
     pub(crate) not_after: i64,
     pub(crate) spki: &'a [u8],
     pub(crate) identity: &'a Identity,
+    /// Whether it is for servers as well.
+    pub(crate) for_servers: bool,
 }
 
 /// What comes last among the extensions.
@@ -68,7 +70,7 @@ impl Template<'_> {
         let profile = Profile {
             issuer: Name::from_str(self.issuer)?,
             subject: Name::default(),
-            kind: Kind::Leaf(identity_extensions(self.identity, last)?),
+            kind: Kind::Leaf { identity: identity_extensions(self.identity, last)?, for_servers: self.for_servers },
         };
         CertificateBuilder::new(
             profile,
@@ -190,7 +192,7 @@ fn extension(extn_id: ObjectIdentifier, critical: bool, value: Vec<u8>) -> Resul
 enum Kind {
     Root,
     Intermediate,
-    Leaf(Vec<Extension>),
+    Leaf { identity: Vec<Extension>, for_servers: bool },
 }
 
 struct Profile {
@@ -217,18 +219,21 @@ impl BuilderProfile for Profile {
         let mut extensions: Vec<Extension> = Vec::new();
         let subject = tbs.subject();
         let usage = match self.kind {
-            Kind::Leaf(_) => KeyUsage(KeyUsages::DigitalSignature.into()),
+            Kind::Leaf { .. } => KeyUsage(KeyUsages::DigitalSignature.into()),
             Kind::Root | Kind::Intermediate => KeyUsage(KeyUsages::KeyCertSign | KeyUsages::CRLSign),
         };
         extensions.push(usage.to_extension(subject, &extensions)?);
         if !matches!(self.kind, Kind::Root) {
-            let purpose = ExtendedKeyUsage(vec![ID_KP_CODE_SIGNING]).to_der()?;
-            extensions.push(extension(ExtendedKeyUsage::OID, false, purpose)?);
+            let mut purposes = vec![ID_KP_CODE_SIGNING];
+            if matches!(self.kind, Kind::Leaf { for_servers: true, .. }) {
+                purposes.push(ID_KP_SERVER_AUTH);
+            }
+            extensions.push(extension(ExtendedKeyUsage::OID, false, ExtendedKeyUsage(purposes).to_der()?)?);
         }
         let path_len_constraint = match self.kind {
             Kind::Root => Some(Some(1)),
             Kind::Intermediate => Some(Some(0)),
-            Kind::Leaf(_) => None,
+            Kind::Leaf { .. } => None,
         };
         if let Some(path_len_constraint) = path_len_constraint {
             extensions.push(BasicConstraints { ca: true, path_len_constraint }.to_extension(subject, &extensions)?);
@@ -238,7 +243,7 @@ impl BuilderProfile for Profile {
             let identifier = AuthorityKeyIdentifier::try_from(issuer_key)?;
             extensions.push(identifier.to_extension(subject, &extensions)?);
         }
-        if let Kind::Leaf(identity) = &self.kind {
+        if let Kind::Leaf { identity, .. } = &self.kind {
             extensions.extend_from_slice(identity);
         }
         Ok(extensions)

@@ -79,6 +79,20 @@ async fn a_certificate_chains_to_the_root_and_is_of_the_key_and_identity() {
 }
 
 #[tokio::test]
+async fn certificates_for_servers_are_for_code_signing_as_well() {
+    for for_servers in [false, true] {
+        let ca = SandboxCa::start(CaOptions { for_servers, ..CaOptions::default() }).await.unwrap();
+        let issued = ca.issue(&Identity::email(ISSUER, "ann@example.com"), &key().1).unwrap();
+        for der in [&issued.certificate, &issued.precertificate] {
+            let (_, purposes) = extension(&Certificate::from_der(der).unwrap(), "2.5.29.37").unwrap();
+            let has = |purpose: u8| purposes.ends_with(&[0x2b, 6, 1, 5, 5, 7, 3, purpose]);
+            assert_eq!((has(3), has(1)), (!for_servers, for_servers));
+            assert_eq!(purposes.len(), if for_servers { 22 } else { 12 });
+        }
+    }
+}
+
+#[tokio::test]
 async fn every_kind_of_subject_has_its_form() {
     let ca = start().await;
     let (_, spki) = key();

@@ -89,6 +89,7 @@ pub(super) fn certificate(number: u64) -> Vec<u8> {
         not_after: not_before + LIFETIME,
         spki: holder(number).spki(),
         identity: &identity(number),
+        for_servers: false,
     };
     // Unwrap safety: of inputs made above, all of which are well formed.
     let tbs = template.tbs(&LastExtension::Nothing, &authority.intermediate).expect("a certificate");

@@ -96,7 +96,7 @@ const GITHUB: &str = r#"ci-issuer-metadata:
 async fn fulcio_takes_the_tokens_and_its_certificates_are_like_ours() {
     let Some(fulcio) = cached("fulcio") else { return };
     let ct = SandboxCt::start(CtOptions::default()).await.unwrap();
-    let ca = SandboxCa::start(sandbox::CaOptions { port: 0, ct: Some(ct.clone()) }).await.unwrap();
+    let ca = SandboxCa::start(sandbox::CaOptions { ct: Some(ct.clone()), ..Default::default() }).await.unwrap();
     let people = OidcIssuer::start(OidcOptions::default()).await.unwrap();
     let workflows = OidcIssuer::start(OidcOptions::default()).await.unwrap();
     let directory = tempfile::tempdir().unwrap();

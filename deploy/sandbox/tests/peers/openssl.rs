@@ -33,7 +33,8 @@ async fn openssl_reads_certificates_and_believes_their_chain() {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
     // A generated certificate is valid in 2025, for ten minutes.
-    let pem = |der: &[u8]| sandbox::Issued { certificate: der.to_vec(), ct_index: None }.pem();
+    let pem =
+        |der: &[u8]| sandbox::Issued { certificate: der.to_vec(), precertificate: Vec::new(), ct_index: None }.pem();
     put("generated.pem", &pem(&leaves::certificate(1)));
     put("generated-chain.pem", &leaves::authority_chain_der().iter().map(|der| pem(der)).collect::<String>());
     let verify = ["verify", "-attime", "1759276860", "-CAfile", "generated-chain.pem", "generated.pem"];

@@ -176,3 +176,21 @@ async fn junk_slows_down_as_failures_do() {
     pace.junk();
     assert_eq!((pace.reading().limit, pace.reading().failures), (8, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_refuses_and_names_a_moment_that_is_past_is_not_asked_at_once() {
+    let pace = pace(8, None);
+    let mut least = FIRST_PAUSE / 2;
+    for _ in 0..3 {
+        turn(&pace).await.rate_limited(Some(Duration::ZERO));
+        assert!(pace.reading().paused >= least, "{:?}", pace.reading().paused);
+        least *= 2;
+    }
+    for _ in 0..10 {
+        turn(&pace).await.rate_limited(Some(Duration::ZERO));
+        assert!(pace.reading().paused <= A_SECOND, "it has asked for no more: {:?}", pace.reading().paused);
+    }
+    turn(&pace).await.answered(1, false);
+    turn(&pace).await.rate_limited(Some(Duration::ZERO));
+    assert!(pace.reading().paused <= FIRST_PAUSE, "an answer makes good");
+}

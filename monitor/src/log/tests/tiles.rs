@@ -1,6 +1,7 @@
 //! Tiles on disk: what a log may drop, and what it may not.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -223,6 +224,21 @@ async fn static_ct_leaves_are_what_the_tree_is_over() {
         }
     }
     assert_eq!(reader.leaf_format(), LeafFormat::Ct);
+    // As sunlight keeps them on its disk.
+    let gzip = |plain: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(plain).and_then(|()| encoder.finish()).expect("gzip")
+    };
+    let compressed = gzip(&tile(256..300));
+    put(root, &data_tile_path(1, 44), &compressed);
+    let batch = reader.leaves(256, 300, 300, Fresh::No).await.expect("leaves");
+    assert!(batch.iter().all(|(index, found)| found == leaf(index)) && batch.len() == 44);
+    put(root, &data_tile_path(1, 44), &compressed[..compressed.len() - 9]);
+    let cut = reader.leaves(256, 300, 300, Fresh::No).await.expect_err("cut off");
+    assert!(cut.to_string().contains("broken gzip"), "{cut}");
+    put(root, &data_tile_path(1, 44), &gzip(&vec![0; (32 << 20) + 1]));
+    let long = reader.leaves(256, 300, 300, Fresh::No).await.expect_err("a gzip bomb");
+    assert!(long.to_string().contains("decompressed"), "{long}");
     put(root, &data_tile_path(1, 44), &tile(256..299));
     let short = reader.leaves(256, 300, 300, Fresh::No).await.expect_err("one less");
     assert!(short.is_missing(), "{short}");
