@@ -5,10 +5,11 @@ use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::Method;
 use http::header::LOCATION;
+use http::{Method, Version};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tracing::warn;
+use url::Url;
 
 use crate::address::refusal;
 use crate::error::{Cause, OutboundError, RefusedName, classify};
@@ -112,18 +113,42 @@ impl Client {
         })
     }
 
-    /// Sends a request and takes the whole answer, within the caps of the request.
+    /// Sends a request and takes the whole answer, within the caps of the request. The time that a body waits for its room
+    /// is ours, not the server's.
     pub async fn send(&self, request: Request) -> Result<Response, OutboundError> {
         let limit = request.timeout.unwrap_or(self.timeout);
+        let (cap, has_body, room) = (request.max_response_bytes, request.method != Method::HEAD, request.room.clone());
         let mut asked = authority(&request.url);
-        match tokio::time::timeout(limit, self.exchange(request, limit, &mut asked)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(OutboundError::Timeout { host: asked, after: limit }),
+        let late = |host: &str| OutboundError::Timeout { host: host.to_owned(), after: limit };
+        let began = Instant::now();
+        let opened = tokio::time::timeout(limit, self.open(request, limit, &mut asked)).await;
+        let (answer, url) = opened.map_err(|_| late(&asked))??;
+        let answered = began.elapsed();
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let (mut body, mut crowded) = (Buffer::default(), false);
+        // Over HTTP/2 an answer that is not read takes its share of a window that the others need, so it never waits.
+        if let Some(room) = room.filter(|_| has_body && answer.version() < Version::HTTP_2) {
+            let since = Instant::now();
+            body = room.buffer(announced(&answer).unwrap_or(PLAUSIBLE_BYTES).min(cap)).await;
+            crowded = since.elapsed() > answered;
         }
+        let body = if has_body {
+            let taken = self.body(answer, cap, body, (&asked, limit));
+            tokio::time::timeout(limit.saturating_sub(answered), taken).await.map_err(|_| late(&asked))??
+        } else {
+            Bytes::new()
+        };
+        Ok(Response { status, headers, body, url, crowded })
     }
 
-    async fn exchange(&self, request: Request, limit: Duration, asked: &mut String) -> Result<Response, OutboundError> {
-        let Request { method, mut url, mut headers, body, room, .. } = request;
+    /// Sends a request, and again to where it is redirected; the answer as far as its headers, and who gave it.
+    async fn open(
+        &self,
+        request: Request,
+        limit: Duration,
+        asked: &mut String,
+    ) -> Result<(reqwest::Response, Url), OutboundError> {
+        let Request { method, mut url, mut headers, body, .. } = request;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(OutboundError::Url { host: authority(&url), why: "credentials in the URL" });
         }
@@ -142,7 +167,6 @@ impl Client {
                 check_target(&url, self.allow_private)?;
                 &self.guarded
             };
-            let began = Instant::now();
             let transport = |error| classify(error, &authority(&url), limit, self.bare);
             let answer = pool
                 .request(method.clone(), url.clone())
@@ -162,20 +186,7 @@ impl Client {
                 url = next;
                 continue;
             }
-            let (status, headers) = (answer.status(), answer.headers().clone());
-            let answered = Instant::now();
-            let mut crowded = false;
-            let body = if method == Method::HEAD {
-                Bytes::new()
-            } else {
-                let buffer = match &room {
-                    Some(room) => room.buffer(expected_bytes(&answer, request.max_response_bytes)).await,
-                    None => Buffer::default(),
-                };
-                crowded = answered.elapsed() > answered - began;
-                self.body(answer, request.max_response_bytes, buffer, (asked, limit)).await?
-            };
-            return Ok(Response { status, headers, body, url, crowded });
+            return Ok((answer, url));
         }
     }
 
@@ -206,11 +217,6 @@ impl Client {
 
 fn announced(answer: &reqwest::Response) -> Option<usize> {
     answer.content_length().and_then(|length| usize::try_from(length).ok())
-}
-
-/// How much room a body is given before it is read.
-fn expected_bytes(answer: &reqwest::Response, cap: usize) -> usize {
-    announced(answer).unwrap_or(PLAUSIBLE_BYTES).min(cap)
 }
 
 fn setup(error: reqwest::Error) -> OutboundError {

@@ -174,7 +174,7 @@ impl Request {
         self
     }
 
-    /// Has the body of the answer wait, unread, until there is room for it.
+    /// Has the body of the answer wait, unread, until there is room for it; over HTTP/2 it does not wait.
     pub fn room(mut self, room: Room) -> Self {
         self.room = Some(room);
         self

@@ -43,7 +43,7 @@ impl Room {
     /// Room for so many bytes.
     pub fn new(bytes: usize) -> Self {
         let units = units(bytes);
-        let idle = Arc::new(Idle { buffers: Mutex::default(), most_bytes: units * UNIT });
+        let idle = Arc::new(Idle { buffers: Mutex::default(), most_bytes: units.saturating_mul(UNIT) });
         Self { free: Arc::new(Semaphore::new(units)), units, idle }
     }
 
@@ -54,9 +54,10 @@ impl Room {
         Taken(Arc::clone(&self.free).acquire_many_owned(wanted).await.ok())
     }
 
-    /// Waits for room for so many bytes, and has a buffer in it.
+    /// Waits for room for so many bytes, and has a buffer in it. Nobody has more than half of it: one that comes in drips
+    /// leaves room for others.
     pub(crate) async fn buffer(&self, bytes: usize) -> Buffer {
-        let taken = self.take(bytes).await;
+        let taken = self.take(bytes.min(self.units.saturating_mul(UNIT) / 2)).await;
         let used = locked(&self.idle.buffers).pop();
         Buffer { bytes: used.unwrap_or_default(), taken, idle: Some(Arc::clone(&self.idle)) }
     }

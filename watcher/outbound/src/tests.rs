@@ -68,7 +68,7 @@ async fn an_answer_over_the_cap_is_refused_announced_or_streamed() {
 #[tokio::test]
 async fn a_body_is_read_when_there_is_room_for_it_and_says_that_it_waited() {
     let base = serve(Router::new().route("/", get(|| async { vec![b'x'; 3000] }))).await;
-    let (client, room) = (client(), Room::new(4096));
+    let (client, room) = (client(), Room::new(1024));
     let ask = || client.send(Request::get(base.clone()).trusted().room(room.clone()));
     let first = ask().await.expect("an answer");
     assert_eq!((first.body.len(), first.crowded), (3000, false));
