@@ -225,7 +225,7 @@ impl Default for Limits {
         Self {
             segment_leaves: 65_536,
             in_flight: 70,
-            asked_bytes: 28 << 20,
+            asked_bytes: 40 << 20,
             received_bytes: 2 << 20,
             held_bytes: 16 << 20,
             partial_bytes_per_hour: 256 << 20,

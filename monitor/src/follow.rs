@@ -78,6 +78,8 @@ pub(crate) struct Shared {
     pub(crate) timing: Timing,
     pub(crate) limits: Limits,
     pub(crate) workers: Workers,
+    /// For logs in directories: a disk that does not answer keeps no other log waiting.
+    pub(crate) disk_workers: Workers,
     pub(crate) matchings: Matchings,
     pub(crate) ledger: Arc<LedgerSide>,
     pub(crate) record: TrustRecord,
@@ -222,6 +224,8 @@ impl Follower {
                 () = stopped(&mut stop) => return self.kept,
             };
             self.status.write(|status| status.held = false);
+            // Whoever follows it now reads it himself.
+            (self.ahead, self.unproved) = (None, None);
             let wait = match outcome {
                 // Another process follows it.
                 Ok(()) => {

@@ -5,6 +5,7 @@
 
 mod batch;
 mod bucket;
+mod cap;
 mod ct;
 mod directory;
 mod error;
@@ -89,7 +90,20 @@ pub trait LogReader: Send + Sync {
     }
 
     /// The leaves `start..end` of a tree of `size` leaves: all of them, or an error.
-    async fn leaves(&self, start: u64, end: u64, size: u64, fresh: Fresh) -> Result<LeafBatch, ReadError>;
+    async fn leaves(&self, start: u64, end: u64, size: u64, fresh: Fresh) -> Result<LeafBatch, ReadError> {
+        self.leaves_within(start, end, size, fresh, usize::MAX).await
+    }
+
+    /// The same, from answers of so many bytes at most, which come to no more together: beyond that it is
+    /// [`ReadError::TooLarge`].
+    async fn leaves_within(
+        &self,
+        start: u64,
+        end: u64,
+        size: u64,
+        fresh: Fresh,
+        most: usize,
+    ) -> Result<LeafBatch, ReadError>;
 
     /// The hashes of a consistency proof.
     async fn consistency(&self, old: u64, new: u64, fresh: Fresh) -> Result<Vec<Hash>, ReadError>;

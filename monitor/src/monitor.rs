@@ -160,6 +160,7 @@ impl Monitor {
             timing: config.timing,
             limits: config.limits,
             workers: Workers::new(processors),
+            disk_workers: Workers::new(processors),
             matchings: Matchings::new(Arc::clone(&store), Arc::clone(&ledger.keys), &watchlist),
             ledger,
             record,

@@ -7,6 +7,8 @@ use outbound::{Room, Taken};
 
 /// Memory that a batch is expected to take before any was seen.
 const FIRST_GUESS_BYTES: usize = 1 << 20;
+/// What a batch may come to beyond what is expected: a quarter of it, and this.
+const SLACK_BYTES: usize = 64 << 10;
 
 /// Room for batches, each of the size that is expected by then.
 #[derive(Clone, Debug)]
@@ -21,14 +23,15 @@ impl Budget {
         Self { room: Room::new(bytes), expected: Arc::new(AtomicUsize::new(FIRST_GUESS_BYTES)) }
     }
 
-    /// Waits for room for one more batch.
-    pub(crate) async fn reserve(&self) -> Taken {
-        self.room.take(self.expected.load(Ordering::Relaxed)).await
+    /// Waits for room for one more batch, which may come to so many bytes.
+    pub(crate) async fn reserve(&self) -> (Taken, usize) {
+        let expected = self.expected.load(Ordering::Relaxed);
+        let bytes = expected.saturating_add(expected / 4).saturating_add(SLACK_BYTES);
+        (self.room.take(bytes).await, bytes)
     }
 
     /// A batch of so many bytes was seen: a larger one counts at once, smaller ones little by little.
-    pub(crate) fn saw(&self, bytes: u64) {
-        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    pub(crate) fn saw(&self, bytes: usize) {
         let next = |expected: usize| Some(bytes.max(expected - expected / 16).max(1));
         // It never declines.
         let _ = self.expected.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
@@ -37,7 +40,22 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
+
+    #[test]
+    fn there_is_room_for_so_many_of_the_size_that_is_expected_and_for_one_of_any() {
+        let budget = Budget::new(4 << 20);
+        let reserve = || budget.reserve().now_or_never();
+        let (mut taken, bytes): (Vec<Taken>, Vec<usize>) = std::iter::from_fn(reserve).unzip();
+        assert_eq!(bytes, [(1 << 20) + (256 << 10) + (64 << 10); 3]);
+        taken.clear();
+        budget.saw(1 << 30);
+        let (one, bytes) = reserve().expect("all of it");
+        assert!(bytes > 1 << 30 && reserve().is_none());
+        drop(one);
+    }
 
     #[test]
     fn a_large_batch_counts_at_once_and_is_forgotten_slowly() {

@@ -19,7 +19,7 @@ use super::position::Position;
 use super::scan::{Buffers, Matching, Scanned, Unparsable, scan};
 use super::segment::segment_end;
 use super::workers::Workers;
-use crate::log::{Fresh, LogReader, ReadError};
+use crate::log::{Fresh, LeafBatch, LogReader, ReadError};
 use crate::reconcile::Hit;
 use crate::task::Task;
 
@@ -119,7 +119,13 @@ struct Read {
 }
 
 /// A batch on its way: its leaves, and the task that fetches and scans it.
-type Coming = (u64, u64, Task<Result<Option<Read>, ReadError>>);
+struct Coming {
+    start: u64,
+    end: u64,
+    /// It was the first that was asked for, and is read whatever it takes.
+    is_first: bool,
+    task: Task<Result<Option<Read>, ReadError>>,
+}
 
 /// Batches on their way, in order. They go on over the end of a segment, and while the head is looked at, so that neither
 /// keeps the next segment waiting. Dropping this ends them.
@@ -144,7 +150,7 @@ impl Ahead {
 
     /// Whether what is on its way goes on at this leaf, and is matched with what there is to match now.
     pub(crate) fn fits(&self, start: u64, matching: &Arc<Matching>) -> bool {
-        let first = self.coming.front().map_or(self.next, |(start, ..)| *start);
+        let first = self.coming.front().map_or(self.next, |coming| coming.start);
         first == start && Arc::ptr_eq(&self.matching, matching)
     }
 
@@ -153,9 +159,11 @@ impl Ahead {
         while self.next < readable && self.coming.len() < MOST_AHEAD {
             let segment = segment_end(self.next, readable, self.segment_leaves);
             let stop = reading.reader.batch_end(self.next, size).min(segment).max(self.next + 1);
+            let is_first = self.asked.is_none();
             let (asks, asked) = oneshot::channel();
             let turn = Turn { before: self.asked.replace(asked), asks };
-            self.coming.push_back((self.next, stop, fetch(reading, &self.matching, (self.next, stop, size), turn)));
+            let task = fetch(reading, &self.matching, (self.next, stop, size), turn, is_first);
+            self.coming.push_back(Coming { start: self.next, end: stop, is_first, task });
             self.next = stop;
         }
     }
@@ -176,12 +184,20 @@ pub(crate) async fn read_segment(
     while segment.range.size() < end {
         ahead.fill(reading, readable, size);
         let at = segment.range.size();
-        let Some((start, stop, mut task)) = ahead.coming.pop_front().filter(|(start, ..)| *start == at) else {
+        let Some(Coming { start, end: stop, is_first, mut task }) =
+            ahead.coming.pop_front().filter(|coming| coming.start == at)
+        else {
             return Err(SegmentError::Defect { start: at, end, problem: "other leaves are on their way".to_owned() });
         };
         let defect = |problem: &str| SegmentError::Defect { start, end: stop, problem: problem.to_owned() };
         let Read { scanned, room } = match task.ended().await {
             Some(Ok(Some(read))) => read,
+            // It came to more than was set aside for it. Now it is the first, and what is behind it may be as large.
+            Some(Err(ReadError::TooLarge { limit, .. })) if !is_first => {
+                reading.budget.saw(limit.saturating_mul(2));
+                *ahead = Ahead::new(at, ahead.segment_leaves, &ahead.matching);
+                continue;
+            }
             Some(Err(_)) if at > range.size() => {
                 // Asked for again, with all behind it.
                 *ahead = Ahead::new(at, ahead.segment_leaves, &ahead.matching);
@@ -218,6 +234,7 @@ fn fetch(
     matching: &Arc<Matching>,
     (start, end, size): (u64, u64, u64),
     turn: Turn,
+    is_first: bool,
 ) -> Task<Result<Option<Read>, ReadError>> {
     let (reader, workers, matching) = (Arc::clone(reading.reader), reading.workers.clone(), Arc::clone(matching));
     let (budget, fresh) = (reading.budget.clone(), reading.fresh);
@@ -226,24 +243,30 @@ fn fetch(
             // Nothing is ever sent: it ends.
             drop(before.await);
         }
-        let mut room = budget.reserve().await;
+        // What comes first is waited for, and is read whatever it takes.
+        let (mut room, most) = if is_first { (Taken::default(), usize::MAX) } else { budget.reserve().await };
         let format = reader.leaf_format();
-        let scanned = if reader.is_local() {
+        let take = move |batch: &LeafBatch, buffers: &mut Buffers| {
+            let scanned = scan(batch, format, &matching, buffers);
+            room.shrink_to(scanned.held_bytes());
+            Read { scanned, room }
+        };
+        let read = if reader.is_local() {
             // There is no delay to hide: what is on a disk is read by the thread that scans it, when that has time.
             let runtime = Handle::current();
             let work = move |buffers: &mut Buffers| {
-                let batch = runtime.block_on(reader.leaves(start, end, size, fresh));
-                batch.map(|batch| scan(&batch, format, &matching, buffers))
+                let batch = runtime.block_on(reader.leaves_within(start, end, size, fresh, most));
+                batch.map(|batch| take(&batch, buffers))
             };
             begun(workers.work(work), turn.asks).await.transpose()?
         } else {
-            let batch = begun(reader.leaves(start, end, size, fresh), turn.asks).await?;
-            workers.work(move |buffers| scan(&batch, format, &matching, buffers)).await
+            let batch = begun(reader.leaves_within(start, end, size, fresh, most), turn.asks).await?;
+            workers.work(move |buffers| take(&batch, buffers)).await
         };
-        let Some(scanned) = scanned else { return Ok(None) };
-        budget.saw(scanned.bytes);
-        room.shrink_to(scanned.held_bytes());
-        Ok(Some(Read { scanned, room }))
+        if let Some(read) = &read {
+            budget.saw(read.scanned.cost);
+        }
+        Ok(read)
     })
 }
 

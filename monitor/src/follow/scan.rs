@@ -33,8 +33,8 @@ pub struct Scanned {
     pub unparsable: Vec<Unparsable>,
     /// Leaves of kinds that were searched through rather than read field by field.
     pub unknown_kinds: u64,
-    /// Bytes of all leaves.
-    pub bytes: u64,
+    /// The most bytes that they took at once, as an answer or as leaves.
+    pub cost: usize,
 }
 
 /// A leaf that cannot be read, wholly or in part, so that it may name anybody.
@@ -77,10 +77,9 @@ pub fn scan(batch: &LeafBatch, format: LeafFormat, matching: &Matching, buffers:
         hits: Vec::new(),
         unparsable: Vec::new(),
         unknown_kinds: 0,
-        bytes: 0,
+        cost: batch.cost(),
     };
     for (index, leaf) in batch.iter() {
-        scanned.bytes += leaf.len() as u64;
         hashes.push(leaf_hash(leaf));
         let claimed = match format {
             LeafFormat::Rekor => claims(leaf, scratch),

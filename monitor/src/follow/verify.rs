@@ -85,7 +85,7 @@ impl Follower {
         let fresh = self.fresh();
         let reading = Reading {
             reader: &self.reader,
-            workers: &self.shared.workers,
+            workers: if self.reader.is_local() { &self.shared.disk_workers } else { &self.shared.workers },
             budget: &self.budget,
             most_held: self.shared.limits.held_bytes,
             fresh,

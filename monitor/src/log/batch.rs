@@ -13,13 +13,25 @@ pub struct LeafBatch {
     pub start: u64,
     bytes: Bytes,
     ranges: Vec<Range<u32>>,
+    cost: usize,
 }
 
 impl LeafBatch {
     /// Leaves at these places of `bytes`. `None` where a place is outside of it.
     pub fn new(start: u64, bytes: Bytes, ranges: Vec<Range<u32>>) -> Option<Self> {
         let within = |range: &Range<u32>| bytes.get(range.start as usize..range.end as usize).is_some();
-        ranges.iter().all(within).then_some(Self { start, bytes, ranges })
+        let cost = bytes.len();
+        ranges.iter().all(within).then_some(Self { start, bytes, ranges, cost })
+    }
+
+    /// The same, made of an answer of so many bytes.
+    pub(super) fn costing(self, bytes: usize) -> Self {
+        Self { cost: bytes, ..self }
+    }
+
+    /// The most bytes that it took at once, as an answer or as leaves.
+    pub fn cost(&self) -> usize {
+        self.cost
     }
 
     /// How many leaves there are.
@@ -63,6 +75,7 @@ impl LeafBatch {
 pub(super) struct BatchBuilder {
     bytes: Vec<u8>,
     ranges: Vec<Range<u32>>,
+    largest_answer: usize,
 }
 
 impl BatchBuilder {
@@ -104,6 +117,15 @@ impl BatchBuilder {
         self.ranges.len()
     }
 
+    /// An answer of so many bytes has been taken; an error where the batch has come to more than `most`.
+    pub(super) fn took(&mut self, answer: usize, what: &str, most: usize) -> Result<(), ReadError> {
+        self.largest_answer = self.largest_answer.max(answer);
+        if self.bytes.len() > most {
+            return Err(ReadError::TooLarge { what: what.to_owned(), limit: most });
+        }
+        Ok(())
+    }
+
     /// The leaf that was added last.
     pub(super) fn last(&self) -> &[u8] {
         self.ranges.last().and_then(|range| self.bytes.get(range.start as usize..)).unwrap_or_default()
@@ -111,7 +133,8 @@ impl BatchBuilder {
 
     /// The batch, its first leaf being `start`.
     pub(super) fn finish(self, start: u64) -> LeafBatch {
-        LeafBatch { start, bytes: self.bytes.into(), ranges: self.ranges }
+        let cost = self.largest_answer.max(self.bytes.len());
+        LeafBatch { start, bytes: self.bytes.into(), ranges: self.ranges, cost }
     }
 }
 

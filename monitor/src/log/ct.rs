@@ -9,6 +9,7 @@ use tlog::ct::{parse_consistency, parse_get_entries, parse_proof_by_hash};
 use tlog::{Hash, HeadFormat, LogKey, leaf_hash};
 
 use super::batch::{BatchBuilder, LeafBatch};
+use super::cap::Cap;
 use super::error::ReadError;
 use super::exchange::{Answer, Exchange, Question};
 use super::{Fresh, LeafFormat, LogReader};
@@ -17,6 +18,8 @@ use super::{Fresh, LeafFormat, LogReader};
 const PAGE: u64 = 256;
 /// Leaves and their chains, as base64 in JSON.
 const MAX_ENTRIES_BYTES: usize = 32 << 20;
+/// Leaves of one batch, however many answers it takes.
+const MAX_BATCH_BYTES: usize = 64 << 20;
 /// A tree head or a proof.
 const MAX_SMALL_BYTES: usize = 64 * 1024;
 
@@ -36,11 +39,19 @@ impl Ct {
     }
 
     /// Appends some of the leaves from `start` on, before `end`: as many as the server likes, but one at least.
-    async fn page(&self, start: u64, end: u64, fresh: Fresh, batch: &mut BatchBuilder) -> Result<(), ReadError> {
+    async fn page(
+        &self,
+        start: u64,
+        end: u64,
+        fresh: Fresh,
+        most: usize,
+        batch: &mut BatchBuilder,
+    ) -> Result<(), ReadError> {
         let what = format!("entries {start} to {end} of {}", self.origin);
         let (first, last) = (start.to_string(), end.saturating_sub(1).to_string());
         let query = [("start", first.as_str()), ("end", &last)];
-        let body = self.ask(&what, "get-entries", &query, MAX_ENTRIES_BYTES, fresh).await?;
+        let cap = Cap::from(MAX_ENTRIES_BYTES).within(most);
+        let body = self.ask(&what, "get-entries", &query, cap, fresh).await?;
         let entries = parse_get_entries(&body).map_err(|error| self.exchange.malformed(&what, error, body.clone()))?;
         let asked = end.saturating_sub(start);
         if entries.is_empty() {
@@ -54,7 +65,7 @@ impl Ct {
             let written = batch.push_with(|bytes| entry.decode_leaf(bytes).ok().map(drop));
             written.ok_or_else(|| self.exchange.malformed(&what, "a leaf that is not base64", body.clone()))?;
         }
-        Ok(())
+        batch.took(body.len(), &what, most.min(MAX_BATCH_BYTES))
     }
 
     async fn ask(
@@ -62,7 +73,7 @@ impl Ct {
         what: &str,
         call: &str,
         query: &[(&str, &str)],
-        cap: usize,
+        cap: impl Into<Cap>,
         fresh: Fresh,
     ) -> Result<Bytes, ReadError> {
         let path = format!("ct/v1/{call}");
@@ -104,14 +115,27 @@ impl LogReader for Ct {
         super::unit_end(start, size, self.page.load(Ordering::Relaxed))
     }
 
-    async fn leaves(&self, start: u64, end: u64, size: u64, fresh: Fresh) -> Result<LeafBatch, ReadError> {
+    async fn leaves_within(
+        &self,
+        start: u64,
+        end: u64,
+        size: u64,
+        fresh: Fresh,
+        most: usize,
+    ) -> Result<LeafBatch, ReadError> {
         super::check_range(start, end, size)?;
         let mut batch = BatchBuilder::default();
         let mut at = start;
         while at < end {
             let asked = end.min(at.saturating_add(PAGE));
             let before = batch.len();
-            self.page(at, asked, fresh, &mut batch).await?;
+            if let Err(error) = self.page(at, asked, fresh, most, &mut batch).await {
+                if matches!(error, ReadError::TooLarge { .. }) && at > start {
+                    // Of leaves that are so large, fewer come at once from now on.
+                    self.page.fetch_min(at - start, Ordering::Relaxed);
+                }
+                return Err(error);
+            }
             let got = (batch.len() - before) as u64;
             // The first answer may be short because servers align their pages; a second one shows how long a page is.
             if at > start && got < asked - at {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use super::cap::Cap;
 use super::error::ReadError;
 
 /// A log's tiles on disk.
@@ -18,8 +19,8 @@ pub(super) struct Directory {
 impl Directory {
     /// The whole file at this place; `None` where there is none. `path` is one that a reader made, never a log. It is read
     /// by the thread that asks: whoever scans a bundle has just read it.
-    pub(super) fn read(&self, what: &str, path: &str, cap: usize) -> Result<Option<Bytes>, ReadError> {
-        let path = self.root.join(path);
+    pub(super) fn read(&self, what: &str, path: &str, cap: Cap) -> Result<Option<Bytes>, ReadError> {
+        let (path, cap) = (self.root.join(path), cap.bytes());
         match on_this_thread(|| whole(&path, cap)) {
             Ok(bytes) if bytes.len() > cap => Err(ReadError::TooLarge { what: what.to_owned(), limit: cap }),
             Ok(bytes) => Ok(Some(bytes.into())),
@@ -31,8 +32,13 @@ impl Directory {
 
 /// The file, or one byte more of it than it may have.
 fn whole(path: &Path, cap: usize) -> std::io::Result<Vec<u8>> {
+    let found = std::fs::metadata(path)?;
+    // To open a pipe would wait for somebody to write to it.
+    if !found.is_file() {
+        return Err(std::io::Error::other("not a regular file"));
+    }
     let file = File::open(path)?;
-    let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    let length = usize::try_from(found.len()).unwrap_or(usize::MAX);
     let mut bytes = Vec::with_capacity(length.min(cap).saturating_add(1));
     file.take((cap as u64).saturating_add(1)).read_to_end(&mut bytes)?;
     Ok(bytes)

@@ -11,6 +11,7 @@ use outbound::{Client, OutboundError, Request, Response, Room};
 use url::Url;
 
 use super::Fresh;
+use super::cap::Cap;
 use super::error::{ReadError, excerpt};
 use super::pace::{Pace, Permit};
 
@@ -62,7 +63,7 @@ pub(super) struct Question<'a> {
     /// A JSON body: then it is a POST.
     pub(super) json: Option<&'a str>,
     /// The most bytes that the answer can have, decoded.
-    pub(super) cap: usize,
+    pub(super) cap: Cap,
     /// Past connections and caches or not.
     pub(super) fresh: Fresh,
     /// Only what is newest will do: an answer from a cache is to be confirmed first.
@@ -71,8 +72,8 @@ pub(super) struct Question<'a> {
 
 impl<'a> Question<'a> {
     /// GET without a query.
-    pub(super) fn get(what: &'a str, path: &'a str, cap: usize, fresh: Fresh) -> Self {
-        Self { what, path, query: &[], json: None, cap, fresh, newest: false }
+    pub(super) fn get(what: &'a str, path: &'a str, cap: impl Into<Cap>, fresh: Fresh) -> Self {
+        Self { what, path, query: &[], json: None, cap: cap.into(), fresh, newest: false }
     }
 }
 
@@ -118,7 +119,11 @@ impl Exchange {
         match client.send(request).await {
             Ok(response) => self.sort(question, response, permit),
             Err(OutboundError::TooLarge { status, limit, .. }) if status == StatusCode::OK => {
-                permit.failed(None);
+                if question.cap.is_ours() {
+                    permit.answered(0, false);
+                } else {
+                    permit.failed(None);
+                }
                 Err(ReadError::TooLarge { what: question.what.to_owned(), limit })
             }
             Err(error) => {
@@ -137,13 +142,15 @@ impl Exchange {
             Some(json) => Request::post(url).body("application/json", json.to_owned()).accept("application/json"),
             None => Request::get(url),
         };
-        let request = if question.cap > SMALL_BYTES {
+        let request = if question.cap.most() > SMALL_BYTES {
             request.timeout(LONG_TIMEOUT).room(self.room.clone())
         } else {
             request.timeout(TIMEOUT)
         };
-        let request =
-            request.trusted().max_bytes(question.cap).header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let request = request
+            .trusted()
+            .max_bytes(question.cap.bytes())
+            .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if question.fresh == Fresh::Yes || question.newest {
             return request.header(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         }
@@ -175,10 +182,12 @@ impl Exchange {
         let Some(encoding) = response.headers.get(CONTENT_ENCODING) else { return Ok(response.body) };
         match encoding.as_bytes() {
             b"identity" => Ok(response.body),
-            b"gzip" | b"x-gzip" => match gunzip(&response.body, question.cap) {
-                Ok(plain) if plain.len() > question.cap => {
-                    self.pace.junk();
-                    Err(ReadError::TooLarge { what: question.what.to_owned(), limit: question.cap })
+            b"gzip" | b"x-gzip" => match gunzip(&response.body, question.cap.bytes()) {
+                Ok(plain) if plain.len() > question.cap.bytes() => {
+                    if !question.cap.is_ours() {
+                        self.pace.junk();
+                    }
+                    Err(ReadError::TooLarge { what: question.what.to_owned(), limit: question.cap.bytes() })
                 }
                 Ok(plain) => Ok(plain.into()),
                 Err(error) => Err(self.malformed(question.what, format!("broken gzip: {error}"), response.body)),
@@ -190,6 +199,8 @@ impl Exchange {
     /// An answer that is not what was asked for.
     pub(super) fn malformed(&self, what: &str, detail: impl ToString, served: Bytes) -> ReadError {
         self.pace.junk();
+        // A copy: the bytes themselves have room that others wait for.
+        let served = Bytes::copy_from_slice(&served);
         ReadError::Malformed { what: what.to_owned(), detail: detail.to_string(), served }
     }
 }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use tlog::{Hash, HeadFormat, LogKey};
 
 use super::batch::{BatchBuilder, LeafBatch};
+use super::cap::Cap;
 use super::error::ReadError;
 use super::exchange::{Exchange, Question};
 use super::json::{AtMost, OneMember};
@@ -27,6 +28,10 @@ const AT_ONCE: u64 = 10;
 const MAX_ENTRIES_BYTES: usize = 24 << 20;
 /// A proof has 64 hashes at most.
 const MAX_PROOF_BYTES: usize = 64 * 1024;
+
+fn entries_cap(most: usize) -> Cap {
+    Cap::from(MAX_ENTRIES_BYTES).within(most)
+}
 
 /// One shard's read side.
 #[derive(Debug)]
@@ -101,7 +106,14 @@ impl RekorV1 {
     }
 
     /// Appends the leaves `start..end`, ten at most.
-    async fn retrieve(&self, start: u64, end: u64, fresh: Fresh, batch: &mut BatchBuilder) -> Result<(), ReadError> {
+    async fn retrieve(
+        &self,
+        start: u64,
+        end: u64,
+        fresh: Fresh,
+        most: usize,
+        batch: &mut BatchBuilder,
+    ) -> Result<(), ReadError> {
         let what = format!("entries {start} to {end} of {}", self.origin);
         let offset = self.offset().await?;
         let first = offset.checked_add(start).ok_or(ReadError::OutOfRange { start, end, size: u64::MAX })?;
@@ -109,11 +121,11 @@ impl RekorV1 {
         let json = serde_json::json!({ "logIndexes": indexes }).to_string();
         let question = Question {
             json: Some(&json),
-            ..Question::get(&what, "api/v1/log/entries/retrieve", MAX_ENTRIES_BYTES, fresh)
+            ..Question::get(&what, "api/v1/log/entries/retrieve", entries_cap(most), fresh)
         };
         let body = self.exchange.ask(question).await?.body_or_behind(&what)?;
         match entries::append(&body, self.tree_id, first, indexes.len(), batch) {
-            Ok(()) => Ok(()),
+            Ok(()) => batch.took(body.len(), &what, most),
             // Whether it is gone or the replica does not have it yet cannot be told apart: both are left out.
             Err(Unusable::Absent(nth)) => Err(ReadError::Missing {
                 what: format!("entry {} of {}", start.saturating_add(nth as u64), self.origin),
@@ -192,17 +204,24 @@ impl LogReader for RekorV1 {
         super::unit_end(start, size, AT_ONCE)
     }
 
-    async fn leaves(&self, start: u64, end: u64, size: u64, fresh: Fresh) -> Result<LeafBatch, ReadError> {
+    async fn leaves_within(
+        &self,
+        start: u64,
+        end: u64,
+        size: u64,
+        fresh: Fresh,
+        most: usize,
+    ) -> Result<LeafBatch, ReadError> {
         super::check_range(start, end, size)?;
         let mut batch = BatchBuilder::default();
         let mut at = start;
         while at < end {
             let next = end.min(at.saturating_add(AT_ONCE));
-            match self.retrieve(at, next, fresh, &mut batch).await {
+            match self.retrieve(at, next, fresh, most, &mut batch).await {
                 // Ten that are too much together may not be so alone.
-                Err(ReadError::TooLarge { .. }) if next - at > 1 => {
+                Err(ReadError::TooLarge { .. }) if next - at > 1 && !entries_cap(most).is_ours() => {
                     for one in at..next {
-                        self.retrieve(one, one.saturating_add(1), fresh, &mut batch).await?;
+                        self.retrieve(one, one.saturating_add(1), fresh, most, &mut batch).await?;
                     }
                 }
                 other => other?,

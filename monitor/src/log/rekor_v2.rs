@@ -5,7 +5,7 @@ use tlog::HeadFormat;
 use tlog::tile::{FULL_WIDTH, entries_path, entry_slices};
 
 use super::LeafFormat;
-use super::tile_log::{Layout, Split};
+use super::tile_log::{Layout, Split, Unsplit};
 
 /// How Rekor v2 lays out its leaves.
 pub(super) const REKOR_V2: Layout = Layout {
@@ -18,8 +18,8 @@ pub(super) const REKOR_V2: Layout = Layout {
 };
 
 /// The leaves are in the bundle as the tree is over them.
-fn split(bundle: &Bytes) -> Result<Split, String> {
+fn split(bundle: &Bytes, _most: usize) -> Result<Split, Unsplit> {
     let mut leaves = Vec::with_capacity(usize::from(FULL_WIDTH));
-    entry_slices(bundle, &mut leaves).map_err(|error| error.to_string())?;
+    entry_slices(bundle, &mut leaves).map_err(|error| Unsplit::Wrong(error.to_string()))?;
     Ok((bundle.clone(), leaves))
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use super::Fresh;
+use super::cap::Cap;
 use super::directory::Directory;
 use super::error::ReadError;
 use super::exchange::{Answer, Exchange, Question};
@@ -21,7 +22,7 @@ impl Source {
     /// What is at this path now, past every cache that heeds a header; otherwise as [`Source::get`].
     pub(super) async fn newest(&self, what: &str, path: &str, cap: usize) -> Result<Bytes, ReadError> {
         let found = match self {
-            Self::Directory(directory) => directory.read(what, path, cap)?,
+            Self::Directory(directory) => directory.read(what, path, cap.into())?,
             Self::Http(exchange) => {
                 let question = Question { newest: true, ..Question::get(what, path, cap, Fresh::No) };
                 return exchange.ask(question).await?.body(what);
@@ -31,13 +32,7 @@ impl Source {
     }
 
     /// What is at this path; `None` where the source says that nothing is. Storage that may not be listed says 403.
-    pub(super) async fn get(
-        &self,
-        what: &str,
-        path: &str,
-        cap: usize,
-        fresh: Fresh,
-    ) -> Result<Option<Bytes>, ReadError> {
+    pub(super) async fn get(&self, what: &str, path: &str, cap: Cap, fresh: Fresh) -> Result<Option<Bytes>, ReadError> {
         match self {
             Self::Directory(directory) => directory.read(what, path, cap),
             Self::Http(exchange) => match exchange.ask(Question::get(what, path, cap, fresh)).await? {

@@ -7,7 +7,7 @@ use tlog::ct::{data_tile_path, parse_data_tile};
 
 use super::LeafFormat;
 use super::exchange::gunzip;
-use super::tile_log::{Layout, Split};
+use super::tile_log::{Layout, Split, Unsplit};
 
 /// A leaf may be 16 MiB long by its format, and is a few KiB long in every log that there is.
 const MAX_BYTES: usize = 32 << 20;
@@ -25,17 +25,17 @@ pub(super) const STATIC_CT: Layout = Layout {
 
 /// Sunlight keeps data tiles as gzip, and the server in front of it says so in a header. Whoever reads its directory, or
 /// by a server of files that says nothing, has the gzip itself.
-fn split(tile: &Bytes) -> Result<Split, String> {
+fn split(tile: &Bytes, most: usize) -> Result<Split, Unsplit> {
     let plain = if tile.starts_with(GZIP) {
-        let plain = gunzip(tile, MAX_BYTES).map_err(|error| format!("broken gzip: {error}"))?;
-        if plain.len() > MAX_BYTES {
-            return Err(format!("more than {MAX_BYTES} bytes when it is decompressed"));
+        let plain = gunzip(tile, most).map_err(|error| Unsplit::Wrong(format!("broken gzip: {error}")))?;
+        if plain.len() > most {
+            return Err(Unsplit::TooLarge);
         }
         Bytes::from(plain)
     } else {
         tile.clone()
     };
     let mut leaves = Vec::with_capacity(plain.len());
-    let parsed = parse_data_tile(&plain, &mut leaves).map_err(|error| error.to_string())?;
+    let parsed = parse_data_tile(&plain, &mut leaves).map_err(|error| Unsplit::Wrong(error.to_string()))?;
     Ok((leaves.into(), parsed.into_iter().map(|leaf| leaf.leaf).collect()))
 }

@@ -8,12 +8,22 @@ use tlog::tile::FULL_WIDTH;
 use tlog::{Hash, HeadFormat, LogKey, NodeProof};
 
 use super::batch::{BatchBuilder, LeafBatch};
+use super::cap::Cap;
 use super::error::ReadError;
 use super::tiles::{Tiles, Wide};
 use super::{Fresh, LeafFormat, LogReader};
 
 /// A buffer, and where each leaf is in it.
 pub(super) type Split = (Bytes, Vec<Range<usize>>);
+
+/// Why a bundle could not be split.
+#[derive(Debug)]
+pub(super) enum Unsplit {
+    /// It comes to more than it may.
+    TooLarge,
+    /// What is wrong with it, in words.
+    Wrong(String),
+}
 
 /// How a kind of log lays out its leaves.
 #[derive(Debug)]
@@ -24,8 +34,8 @@ pub(super) struct Layout {
     pub(super) path: fn(u64, u16) -> String,
     /// The most bytes that a bundle can have.
     pub(super) max_bytes: usize,
-    /// All leaves of a bundle. What is wrong with one that cannot be split is said in words.
-    pub(super) split: fn(&Bytes) -> Result<Split, String>,
+    /// All leaves of a bundle, which may be compressed and comes to so many bytes at most.
+    pub(super) split: fn(&Bytes, usize) -> Result<Split, Unsplit>,
 }
 
 /// The read side of a log of tiles.
@@ -39,12 +49,30 @@ pub(super) struct TileLog {
 
 impl TileLog {
     /// The leaves `start..end`, all within one bundle, which has exactly as many leaves as its path says.
-    async fn within_bundle(&self, start: u64, end: u64, size: u64, fresh: Fresh) -> Result<LeafBatch, ReadError> {
+    async fn within_bundle(
+        &self,
+        start: u64,
+        end: u64,
+        size: u64,
+        fresh: Fresh,
+        most: usize,
+    ) -> Result<LeafBatch, ReadError> {
+        let cap = Cap::from(self.layout.max_bytes).within(most);
         let index = start / u64::from(FULL_WIDTH);
         let path = |width| (self.layout.path)(index, width);
-        let Wide { bytes, width } = self.tiles.bundle(index, size, path, self.layout.max_bytes, fresh).await?;
+        let Wide { bytes, width } = self.tiles.bundle(index, size, path, cap, fresh).await?;
         let malformed = |detail: String| self.tiles.malformed(&path(width), detail, bytes.clone());
-        let (buffer, leaves) = (self.layout.split)(&bytes).map_err(malformed)?;
+        let (buffer, leaves) = match (self.layout.split)(&bytes, cap.bytes()) {
+            Ok(split) => split,
+            Err(Unsplit::Wrong(detail)) => return Err(malformed(detail)),
+            Err(Unsplit::TooLarge) if cap.is_ours() => {
+                return Err(ReadError::TooLarge { what: path(width), limit: cap.bytes() });
+            }
+            Err(Unsplit::TooLarge) => {
+                return Err(malformed(format!("more than {} bytes when it is decompressed", cap.bytes())));
+            }
+        };
+        let cost = bytes.len().max(buffer.len());
         let (asked, got) = (usize::from(width), leaves.len());
         if got > asked {
             return Err(malformed(format!("{got} leaves in a bundle of {asked}")));
@@ -57,6 +85,7 @@ impl TileLog {
         let narrow = |range: &Range<usize>| Some(u32::try_from(range.start).ok()?..u32::try_from(range.end).ok()?);
         let ranges: Option<Vec<Range<u32>>> = wanted.iter().map(narrow).collect();
         let batch = ranges.and_then(|ranges| LeafBatch::new(start, buffer, ranges));
+        let batch = batch.map(|batch| batch.costing(cost));
         batch.ok_or_else(|| malformed("a leaf beyond its end".to_owned()))
     }
 }
@@ -95,13 +124,20 @@ impl LogReader for TileLog {
         self.tiles.readable_end(size)
     }
 
-    async fn leaves(&self, start: u64, end: u64, size: u64, fresh: Fresh) -> Result<LeafBatch, ReadError> {
+    async fn leaves_within(
+        &self,
+        start: u64,
+        end: u64,
+        size: u64,
+        fresh: Fresh,
+        most: usize,
+    ) -> Result<LeafBatch, ReadError> {
         super::check_range(start, end, size)?;
         let mut joined = BatchBuilder::default();
         let mut at = start;
         while at < end {
             let next = self.batch_end(at, end);
-            let batch = self.within_bundle(at, next, size, fresh).await?;
+            let batch = self.within_bundle(at, next, size, fresh, most).await?;
             if (at, next) == (start, end) {
                 return Ok(batch);
             }

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::Fresh;
 use super::bucket::Bucket;
+use super::cap::Cap;
 use super::error::ReadError;
 use super::source::Source;
 
@@ -71,7 +72,7 @@ impl Tiles {
         index: u64,
         size: u64,
         path: impl Fn(u16) -> String,
-        cap: usize,
+        cap: Cap,
         fresh: Fresh,
     ) -> Result<Wide, ReadError> {
         let width = width_at(size, 0, index);
@@ -124,7 +125,7 @@ impl Tiles {
             return Ok(known.1.clone());
         }
         let path = |width| TileCoord { width, ..coord }.path();
-        let wide = self.wide(coord.level, coord.index, coord.width, path, MAX_TILE_BYTES, fresh).await?;
+        let wide = self.wide(coord.level, coord.index, coord.width, path, MAX_TILE_BYTES.into(), fresh).await?;
         if wide.width < FULL_WIDTH {
             self.source.count_partial(wide.bytes.len());
         }
@@ -146,7 +147,7 @@ impl Tiles {
         index: u64,
         width: u16,
         path: impl Fn(u16) -> String,
-        cap: usize,
+        cap: Cap,
         fresh: Fresh,
     ) -> Result<Wide, ReadError> {
         let at = async |width: u16| -> Result<Option<Wide>, ReadError> {

@@ -157,6 +157,26 @@ async fn each_bundle_is_asked_for_once_however_often_the_head_is_looked_at_meanw
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bundles_that_are_larger_than_all_before_are_asked_for_again_when_there_is_memory_for_them() {
+    let log = log_with(10_000).await;
+    // 4 MiB in a bundle, of a kind that nobody knows.
+    let padding = "A".repeat(16_000);
+    let large = |n| format!(r#"{{"apiVersion":"0.0.1","kind":"padding","spec":{{"n":{n},"of":"{padding}"}}}}"#);
+    log.extend((0..2_000).map(|n| large(n).into_bytes()));
+    log.extend(foreign(10_000..12_000));
+    let (bundles, faults) = (14_000_u32.div_ceil(256), log.faults());
+    faults.plan(Method::GET, "tile/entries/", Fault::Delay(Duration::from_millis(1)), u32::MAX);
+    let mut rig = Rig::following(&log).await;
+    rig.config.limits.asked_bytes = 6 << 20;
+    let running = rig.start();
+    rig.verified(log.origin(), log.size()).await;
+    let asked = u32::MAX - faults.remaining();
+    assert!((bundles + 1..bundles * 3).contains(&asked), "{asked} questions for {bundles} bundles");
+    running.stop().await.expect("a clean end");
+    rig.only(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_logs_trouble_never_delays_another() {
     let (good, bad) = (log_with(600).await, {
         let options = sandbox::LogOptions { origin: "bad.sandbox.local".into(), ..sandbox::LogOptions::default() };
