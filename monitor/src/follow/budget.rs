@@ -7,8 +7,8 @@ use outbound::{Room, Taken};
 
 /// Memory that a batch is expected to take before any was seen.
 const FIRST_GUESS_BYTES: usize = 1 << 20;
-/// What a batch may come to beyond what is expected: a quarter of it, and this.
-const SLACK_BYTES: usize = 64 << 10;
+/// What any batch may come to: one of few leaves is soon twice as large as the one before it.
+const LEAST_BYTES: usize = 256 << 10;
 
 /// Room for batches, each of the size that is expected by then.
 #[derive(Clone, Debug)]
@@ -23,10 +23,10 @@ impl Budget {
         Self { room: Room::new(bytes), expected: Arc::new(AtomicUsize::new(FIRST_GUESS_BYTES)) }
     }
 
-    /// Waits for room for one more batch, which may come to so many bytes.
+    /// Waits for room for one more batch, which may come to so many bytes: what is expected, and a quarter more.
     pub(crate) async fn reserve(&self) -> (Taken, usize) {
         let expected = self.expected.load(Ordering::Relaxed);
-        let bytes = expected.saturating_add(expected / 4).saturating_add(SLACK_BYTES);
+        let bytes = expected.saturating_add(expected / 4).max(LEAST_BYTES);
         (self.room.take(bytes).await, bytes)
     }
 
@@ -49,7 +49,7 @@ mod tests {
         let budget = Budget::new(4 << 20);
         let reserve = || budget.reserve().now_or_never();
         let (mut taken, bytes): (Vec<Taken>, Vec<usize>) = std::iter::from_fn(reserve).unzip();
-        assert_eq!(bytes, [(1 << 20) + (256 << 10) + (64 << 10); 3]);
+        assert_eq!(bytes, [(1 << 20) + (256 << 10); 3]);
         taken.clear();
         budget.saw(1 << 30);
         let (one, bytes) = reserve().expect("all of it");
