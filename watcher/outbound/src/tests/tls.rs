@@ -22,7 +22,7 @@ use x509_cert::serial_number::SerialNumber;
 use x509_cert::spki::{SubjectPublicKeyInfo, SubjectPublicKeyInfoRef};
 use x509_cert::time::Validity;
 
-use crate::{Client, ClientConfig, OutboundError, Redirects, Request};
+use crate::{Client, ClientConfig, OutboundError, Redirects, Request, Room};
 
 /// A CA, or a leaf for 127.0.0.1.
 struct Profile {
@@ -67,8 +67,8 @@ fn certificate(ca: bool, key: &SigningKey, issuer: &SigningKey) -> x509_cert::Ce
         .expect("a certificate")
 }
 
-/// Answers every request with `answer`, over TLS; returns the address and the CA's PEM.
-fn serve(answer: &'static str) -> (SocketAddr, Vec<u8>) {
+/// A server's side of TLS with a new CA; and the CA's PEM.
+fn tls() -> (rustls::ServerConfig, Vec<u8>) {
     let issuer = SigningKey::from_slice(&[1; 32]).expect("a key");
     let key = SigningKey::from_slice(&[2; 32]).expect("a key");
     let ca = certificate(true, &issuer, &issuer);
@@ -83,6 +83,13 @@ fn serve(answer: &'static str) -> (SocketAddr, Vec<u8>) {
         .with_no_client_auth()
         .with_single_cert(chain, private)
         .expect("a server");
+    let pem = ca.to_pem(x509_cert::der::pem::LineEnding::LF).expect("PEM");
+    (config, pem.into_bytes())
+}
+
+/// Answers every request with `answer`, over TLS; returns the address and the CA's PEM.
+fn serve(answer: &'static str) -> (SocketAddr, Vec<u8>) {
+    let (config, pem) = tls();
     let config = Arc::new(config);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -99,8 +106,31 @@ fn serve(answer: &'static str) -> (SocketAddr, Vec<u8>) {
             }
         }
     });
-    let pem = ca.to_pem(x509_cert::der::pem::LineEnding::LF).expect("PEM");
-    (address, pem.into_bytes())
+    (address, pem)
+}
+
+/// Answers every request over HTTP/2 with so many bytes.
+async fn serve_http2(length: usize) -> (SocketAddr, Vec<u8>) {
+    let (mut config, pem) = tls();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(stream) = acceptor.accept(socket).await else { return };
+                let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+                while let Some(Ok((_, mut respond))) = connection.accept().await {
+                    if let Ok(mut body) = respond.send_response(http::Response::new(()), false) {
+                        let _ = body.send_data(bytes::Bytes::from(vec![b'x'; length]), true);
+                    }
+                }
+            });
+        }
+    });
+    (address, pem)
 }
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello";
@@ -124,6 +154,17 @@ async fn a_private_ca_is_believed_only_where_it_was_configured() {
     let refused = client(vec![]).send(request(address)).await.expect_err("an unknown CA");
     assert!(matches!(refused, OutboundError::Tls { .. }), "{refused:?}");
     assert!(refused.to_string().contains("ca_file"), "{refused}");
+}
+
+#[tokio::test]
+async fn over_http2_no_body_waits_for_room_since_all_share_one_window() {
+    const EACH: usize = 400 << 10;
+    let (address, pem) = serve_http2(EACH).await;
+    let (client, room) = (client(vec![pem]), Room::new(EACH));
+    // More than a connection has on its way at once, and all of them are kept.
+    let all = (0..40).map(|_| client.send(request(address).room(room.clone()).max_bytes(EACH)));
+    let answers = futures_util::future::join_all(all).await;
+    assert!(answers.iter().all(|it| it.as_ref().is_ok_and(|it| it.body.len() == EACH && !it.crowded)), "{answers:?}");
 }
 
 #[tokio::test]
