@@ -148,6 +148,24 @@ async fn a_bundle_above_what_256_leaves_can_be_is_not_read() {
     file.set_len(1 << 40).expect("a sparse file");
     let error = of(&folder).leaves(0, 1, 256, Fresh::No).await.expect_err("a terabyte");
     assert!(matches!(error, ReadError::TooLarge { limit: 16_777_472, .. }), "{error}");
+    // Nor one for which there is no memory.
+    write(folder.path(), 256);
+    let length = fs::metadata(folder.path().join(entries_path(0, 256))).expect("a bundle").len() as usize;
+    let within = async |most| of(&folder).leaves_within(0, 256, 256, Fresh::No, most).await;
+    assert_eq!(within(length).await.expect("as much as it is").cost(), length);
+    let error = within(length - 1).await.expect_err("one byte more than there is room for");
+    assert!(matches!(error, ReadError::TooLarge { limit, .. } if limit == length - 1), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_no_file_is_not_opened() {
+    let folder = log(256);
+    let path = folder.path().join(entries_path(0, 256));
+    fs::remove_file(&path).expect("a file");
+    let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo");
+    assert!(made.success());
+    let error = of(&folder).leaves(0, 1, 256, Fresh::No).await.expect_err("nobody writes to it");
+    assert!(error.to_string().contains("not a regular file"), "{error}");
 }
 
 #[tokio::test]
