@@ -13,7 +13,7 @@ use url::Url;
 use super::Fresh;
 use super::cap::Cap;
 use super::error::{ReadError, excerpt};
-use super::pace::{Pace, Permit};
+use super::pace::{Asking, Pace, Permit};
 
 /// Time for a small answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -115,7 +115,8 @@ impl Exchange {
     async fn ask_once(&self, question: Question<'_>, marker: Option<&str>) -> Result<Answer, ReadError> {
         let request = self.request(question, marker);
         let client = if question.fresh == Fresh::Yes { &self.fresh } else { &self.client };
-        let permit = self.pace.permit().await?;
+        let asking = if question.cap.most() > SMALL_BYTES { Asking::Leaves } else { Asking::Small };
+        let permit = self.pace.permit(asking).await?;
         match client.send(request).await {
             Ok(response) => self.sort(question, response, permit),
             Err(OutboundError::TooLarge { status, limit, .. }) if status == StatusCode::OK => {

@@ -38,7 +38,10 @@ pub struct Pace {
     host: String,
     most_at_once: f64,
     state: Mutex<State>,
+    /// There may be a turn for leaves.
     changed: Notify,
+    /// There may be a turn for something else.
+    small_changed: Notify,
     requests: AtomicU64,
     failures: AtomicU64,
     rate_limited: AtomicU64,
@@ -50,6 +53,8 @@ pub struct Pace {
 struct State {
     limit: f64,
     in_flight: u32,
+    /// Heads and proofs that wait: leaves, of which many are asked for ahead, come after them.
+    small_waiting: u32,
     growing: bool,
     failures_in_a_row: u32,
     /// Only requests that began later tell anything about the limit since.
@@ -88,6 +93,18 @@ pub(super) struct Permit {
     since: Instant,
 }
 
+/// What is asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Asking {
+    /// Leaves.
+    Leaves,
+    /// A head, a proof, a list of shards.
+    Small,
+}
+
+/// Something small that waits, until this is dropped.
+struct SmallWaiting<'p>(&'p Pace);
+
 enum Turn {
     Taken,
     NotBefore(Instant),
@@ -102,6 +119,7 @@ impl Pace {
         let state = State {
             limit: first.min(most_at_once),
             in_flight: 0,
+            small_waiting: 0,
             growing: true,
             failures_in_a_row: 0,
             lowered_at: None,
@@ -113,6 +131,7 @@ impl Pace {
             most_at_once,
             state: Mutex::new(state),
             changed: Notify::new(),
+            small_changed: Notify::new(),
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             rate_limited: AtomicU64::new(0),
@@ -143,14 +162,26 @@ impl Pace {
         }
     }
 
-    /// Waits for a turn to ask; an error where that would take too long.
-    pub(super) async fn permit(self: &Arc<Self>) -> Result<Permit, ReadError> {
+    /// Waits for a turn to ask for leaves, or for something small, which goes first: a head or a proof that waited behind
+    /// all leaves that are asked for ahead would keep their segment from being verified. An error where it would take too
+    /// long.
+    pub(super) async fn permit(self: &Arc<Self>, what: Asking) -> Result<Permit, ReadError> {
+        let waiting = (what == Asking::Small).then(|| SmallWaiting::new(self));
+        let turn = self.turn(what).await;
+        drop(waiting);
+        // There may be room for one more who waits.
+        self.wake();
+        turn
+    }
+
+    async fn turn(self: &Arc<Self>, what: Asking) -> Result<Permit, ReadError> {
         loop {
-            let changed = self.changed.notified();
+            let changed = if what == Asking::Small { &self.small_changed } else { &self.changed };
+            let changed = changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
             let now = Instant::now();
-            match self.try_turn(now) {
+            match self.try_turn(now, what) {
                 Turn::Taken => {
                     self.requests.fetch_add(1, Ordering::Relaxed);
                     return Ok(Permit { pace: Arc::clone(self), since: now });
@@ -180,7 +211,12 @@ impl Pace {
         self.partial_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    fn try_turn(&self, now: Instant) -> Turn {
+    /// There may be a turn for one who waits.
+    fn wake(&self) {
+        if self.state().small_waiting > 0 { self.small_changed.notify_one() } else { self.changed.notify_one() }
+    }
+
+    fn try_turn(&self, now: Instant, what: Asking) -> Turn {
         let mut state = self.state();
         if let Some(until) = state.paused_until {
             if until > now {
@@ -188,7 +224,7 @@ impl Pace {
             }
             state.paused_until = None;
         }
-        if f64::from(state.in_flight) + 1.0 > state.limit {
+        if f64::from(state.in_flight) + 1.0 > state.limit || (what == Asking::Leaves && state.small_waiting > 0) {
             return Turn::Busy;
         }
         if let Some(bucket) = &mut state.requests {
@@ -199,8 +235,6 @@ impl Pace {
             bucket.take(1.0, now);
         }
         state.in_flight += 1;
-        // There may be room for one more who waits.
-        self.changed.notify_one();
         Turn::Taken
     }
 
@@ -272,7 +306,24 @@ impl Drop for Permit {
         let mut state = self.pace.state();
         state.in_flight = state.in_flight.saturating_sub(1);
         drop(state);
-        self.pace.changed.notify_one();
+        self.pace.wake();
+    }
+}
+
+impl<'p> SmallWaiting<'p> {
+    fn new(pace: &'p Pace) -> Self {
+        pace.state().small_waiting += 1;
+        Self(pace)
+    }
+}
+
+impl Drop for SmallWaiting<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.small_waiting = state.small_waiting.saturating_sub(1);
+        drop(state);
+        // It may be over because it has given up, and others waited for it.
+        self.0.wake();
     }
 }
 

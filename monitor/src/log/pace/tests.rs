@@ -7,7 +7,7 @@ fn pace(most: usize, per_second: Option<u32>) -> Arc<Pace> {
 }
 
 async fn turn(pace: &Arc<Pace>) -> Permit {
-    pace.permit().await.expect("a turn")
+    pace.permit(Asking::Leaves).await.expect("a turn")
 }
 
 #[tokio::test(start_paused = true)]
@@ -47,7 +47,7 @@ async fn no_more_are_in_flight_than_may_be_and_each_end_lets_one_in() {
     let (first, second) = (turn(&pace).await, turn(&pace).await);
     let third = tokio::spawn({
         let pace = Arc::clone(&pace);
-        async move { pace.permit().await.is_ok() }
+        async move { pace.permit(Asking::Leaves).await.is_ok() }
     });
     tokio::task::yield_now().await;
     assert!(!third.is_finished());
@@ -55,6 +55,37 @@ async fn no_more_are_in_flight_than_may_be_and_each_end_lets_one_in() {
     assert!(third.await.expect("no panic"));
     assert_eq!(pace.reading().in_flight, 1, "the second one still is");
     drop(second);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_small_goes_before_all_leaves_that_wait() {
+    let pace = pace(1, None);
+    let first = turn(&pace).await;
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let wait = |what, name: &'static str| {
+        let (pace, order) = (Arc::clone(&pace), Arc::clone(&order));
+        tokio::spawn(async move {
+            let permit = pace.permit(what).await.expect("a turn");
+            order.lock().expect("names").push(name);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            permit.answered(1, false);
+        })
+    };
+    let mut waiting: Vec<_> = (0..5).map(|_| wait(Asking::Leaves, "leaves")).collect();
+    tokio::task::yield_now().await;
+    let gives_up = wait(Asking::Small, "nobody");
+    waiting.extend([wait(Asking::Small, "proof"), wait(Asking::Small, "head")]);
+    tokio::task::yield_now().await;
+    gives_up.abort();
+    tokio::task::yield_now().await;
+    drop(first);
+    for task in waiting {
+        tokio::time::timeout(Duration::from_secs(5), task).await.expect("no lost wake-up").expect("no panic");
+    }
+    let mut order = order.lock().expect("names").clone();
+    order[..2].sort_unstable();
+    assert_eq!(order, ["head", "proof", "leaves", "leaves", "leaves", "leaves", "leaves"]);
+    assert_eq!(pace.state().small_waiting, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,7 +113,7 @@ async fn who_is_woken_and_gives_up_keeps_nobody_else_waiting() {
     let first = turn(&pace).await;
     let wait = || {
         let pace = Arc::clone(&pace);
-        tokio::spawn(async move { pace.permit().await.is_ok() })
+        tokio::spawn(async move { pace.permit(Asking::Leaves).await.is_ok() })
     };
     let (gives_up, stays) = (wait(), wait());
     tokio::task::yield_now().await;
@@ -128,7 +159,7 @@ async fn a_host_that_says_when_is_left_alone_until_then() {
     let permit = turn(&pace).await;
     assert_eq!(asked.elapsed().as_secs(), 7);
     permit.rate_limited(Some(Duration::from_secs(u64::MAX)));
-    let refused = pace.permit().await.expect_err("that is too long to wait for");
+    let refused = pace.permit(Asking::Leaves).await.expect_err("that is too long to wait for");
     assert_eq!(refused.retry_after(), Some(LONGEST_PAUSE), "{refused}");
     assert!(refused.is_transient());
     let reading = pace.reading();
