@@ -13,8 +13,9 @@ use super::error::ReadError;
 
 /// Requests at once to a host that we know nothing about.
 const FIRST_LIMIT: f64 = 8.0;
-/// The same where it is known to ration them: of what it answers out of order, nothing is kept behind a gap.
-const FIRST_RATIONED: f64 = 4.0;
+/// The same where it is known to ration them. Of several at once it may refuse the first, and what it answers behind that
+/// is of no use; one alone is progress, however few it allows.
+const FIRST_RATIONED: f64 = 1.0;
 /// A longer pause than this is an error to whoever asks, not a wait.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A host that wants to be left alone for longer is asked again after this.

@@ -14,7 +14,7 @@ async fn turn(pace: &Arc<Pace>) -> Permit {
 async fn good_answers_raise_what_may_be_in_flight_up_to_the_limit() {
     let pace = pace(10, None);
     assert_eq!(pace.reading().limit, 8);
-    assert_eq!(Pace::new("log.test:443".into(), 10, Some(1_000)).reading().limit, 4, "it rations them");
+    assert_eq!(Pace::new("log.test:443".into(), 10, Some(1_000)).reading().limit, 1, "it rations them");
     for _ in 0..20 {
         turn(&pace).await.answered(100, false);
     }

@@ -9,7 +9,7 @@ use tlog::tile::format_entries;
 use super::super::{Fresh, ReadError, Readers};
 use super::stub::{Reply, Stub};
 use super::{leaf, reader, spec};
-use crate::config::{Limits, LogKind};
+use crate::config::{Limits, LogKind, LogSpec};
 
 const CHECKPOINT: &str = "log.test\n3\nroot\n";
 
@@ -41,7 +41,8 @@ async fn refusals_and_broken_answers_are_errors_and_slow_us_down() {
         let shown = format!("{reply:?}");
         let stub = Stub::start(move |_| reply.clone()).await;
         let readers = Readers::new(Limits::default());
-        let reader = readers.reader(&spec(LogKind::RekorV2, "log.test", stub.url.clone())).expect("a reader");
+        let unrationed = LogSpec { requests_per_second: None, ..spec(LogKind::RekorV2, "log.test", stub.url.clone()) };
+        let reader = readers.reader(&unrationed).expect("a reader");
         let first = readers.paces().pop().expect("a pace").limit;
         let error = reader.leaves(0, 3, 3, Fresh::No).await.expect_err("no leaves");
         assert!(!error.is_missing(), "{error} for {shown:.80}");
