@@ -39,6 +39,13 @@ SELECT COALESCE(MAX(version), 0) FROM ledger._sqlx_migrations";
     let asked = sqlx::query_as::<_, (i64,)>(VERSION).fetch_one(connection);
     match tokio::time::timeout(CONNECT_TIMEOUT, asked).await {
         Ok(Ok((version,))) if version != needs => Err(StoreError::LedgerSchema { version, needs }),
-        _ => Ok(true),
+        Ok(Err(error)) if !is_away(&error) => Err(error.into()),
+        Ok(_) | Err(_) => Ok(true),
     }
+}
+
+/// Whether the other server could not be reached: SQLSTATE class 08, and what postgres_fdw says of it.
+fn is_away(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code.starts_with("08") || code == "HV00N")
 }
