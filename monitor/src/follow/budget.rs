@@ -14,25 +14,26 @@ const LEAST_BYTES: usize = 256 << 10;
 #[derive(Clone, Debug)]
 pub(crate) struct Budget {
     room: Room,
+    bytes: usize,
     expected: Arc<AtomicUsize>,
 }
 
 impl Budget {
-    /// So many bytes; one batch has room in it, however large it is.
+    /// So many bytes. No batch is given more than all of them.
     pub(crate) fn new(bytes: usize) -> Self {
-        Self { room: Room::new(bytes), expected: Arc::new(AtomicUsize::new(FIRST_GUESS_BYTES)) }
+        Self { room: Room::new(bytes), bytes, expected: Arc::new(AtomicUsize::new(FIRST_GUESS_BYTES)) }
     }
 
     /// Waits for room for one more batch, which may come to so many bytes: what is expected, and a quarter more.
     pub(crate) async fn reserve(&self) -> (Taken, usize) {
         let expected = self.expected.load(Ordering::Relaxed);
-        let bytes = expected.saturating_add(expected / 4).max(LEAST_BYTES);
+        let bytes = expected.saturating_add(expected / 4).max(LEAST_BYTES).min(self.bytes);
         (self.room.take(bytes).await, bytes)
     }
 
     /// A batch of so many bytes was seen: a larger one counts at once, smaller ones little by little.
     pub(crate) fn saw(&self, bytes: usize) {
-        let next = |expected: usize| Some(bytes.max(expected - expected / 16).max(1));
+        let next = |expected: usize| Some(bytes.min(self.bytes).max(expected - expected / 16).max(1));
         // It never declines.
         let _ = self.expected.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
     }
@@ -45,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_room_for_so_many_of_the_size_that_is_expected_and_for_one_of_any() {
+    fn there_is_room_for_so_many_of_the_size_that_is_expected_and_none_is_given_more_than_all() {
         let budget = Budget::new(4 << 20);
         let reserve = || budget.reserve().now_or_never();
         let (mut taken, bytes): (Vec<Taken>, Vec<usize>) = std::iter::from_fn(reserve).unzip();
@@ -53,7 +54,8 @@ mod tests {
         taken.clear();
         budget.saw(1 << 30);
         let (one, bytes) = reserve().expect("all of it");
-        assert!(bytes > 1 << 30 && reserve().is_none());
+        assert_eq!(bytes, 4 << 20);
+        assert!(reserve().is_none());
         drop(one);
     }
 
