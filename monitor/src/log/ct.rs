@@ -50,7 +50,7 @@ impl Ct {
         let what = format!("entries {start} to {end} of {}", self.origin);
         let (first, last) = (start.to_string(), end.saturating_sub(1).to_string());
         let query = [("start", first.as_str()), ("end", &last)];
-        let cap = Cap::from(MAX_ENTRIES_BYTES).within(most);
+        let cap = Cap::of_leaves(MAX_ENTRIES_BYTES, most);
         let body = self.ask(&what, "get-entries", &query, cap, fresh).await?;
         let entries = parse_get_entries(&body).map_err(|error| self.exchange.malformed(&what, error, body.clone()))?;
         let asked = end.saturating_sub(start);
@@ -130,8 +130,8 @@ impl LogReader for Ct {
             let asked = end.min(at.saturating_add(PAGE));
             let before = batch.len();
             if let Err(error) = self.page(at, asked, fresh, most, &mut batch).await {
-                if matches!(error, ReadError::TooLarge { .. }) && at > start {
-                    // Of leaves that are so large, fewer come at once from now on.
+                if matches!(error, ReadError::TooLarge { .. }) && at > start && most >= MAX_BATCH_BYTES {
+                    // Of leaves that are so large whatever memory there is, fewer come at once from now on.
                     self.page.fetch_min(at - start, Ordering::Relaxed);
                 }
                 return Err(error);

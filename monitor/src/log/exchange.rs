@@ -33,7 +33,7 @@ pub(super) struct Exchange {
     pub(super) base: Url,
     /// How fast the host is asked.
     pub(super) pace: Arc<Pace>,
-    /// Where large answers have room: those of leaves.
+    /// Where leaves have room.
     pub(super) room: Room,
 }
 
@@ -115,7 +115,7 @@ impl Exchange {
     async fn ask_once(&self, question: Question<'_>, marker: Option<&str>) -> Result<Answer, ReadError> {
         let request = self.request(question, marker);
         let client = if question.fresh == Fresh::Yes { &self.fresh } else { &self.client };
-        let asking = if question.cap.most() > SMALL_BYTES { Asking::Leaves } else { Asking::Small };
+        let asking = if question.cap.is_of_leaves() { Asking::Leaves } else { Asking::Small };
         let permit = self.pace.permit(asking).await?;
         match client.send(request).await {
             Ok(response) => self.sort(question, response, permit),
@@ -143,14 +143,11 @@ impl Exchange {
             Some(json) => Request::post(url).body("application/json", json.to_owned()).accept("application/json"),
             None => Request::get(url),
         };
-        let request = if question.cap.most() > SMALL_BYTES {
-            request.timeout(LONG_TIMEOUT).room(self.room.clone())
-        } else {
-            request.timeout(TIMEOUT)
-        };
+        let request = if question.cap.is_of_leaves() { request.room(self.room.clone()) } else { request };
         let request = request
             .trusted()
             .max_bytes(question.cap.bytes())
+            .timeout(if question.cap.most() > SMALL_BYTES { LONG_TIMEOUT } else { TIMEOUT })
             .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if question.fresh == Fresh::Yes || question.newest {
             return request.header(CACHE_CONTROL, HeaderValue::from_static("no-cache"));

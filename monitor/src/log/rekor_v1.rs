@@ -30,7 +30,7 @@ const MAX_ENTRIES_BYTES: usize = 24 << 20;
 const MAX_PROOF_BYTES: usize = 64 * 1024;
 
 fn entries_cap(most: usize) -> Cap {
-    Cap::from(MAX_ENTRIES_BYTES).within(most)
+    Cap::of_leaves(MAX_ENTRIES_BYTES, most)
 }
 
 /// One shard's read side.

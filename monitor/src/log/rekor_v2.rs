@@ -21,5 +21,5 @@ pub(super) const REKOR_V2: Layout = Layout {
 fn split(bundle: &Bytes, _most: usize) -> Result<Split, Unsplit> {
     let mut leaves = Vec::with_capacity(usize::from(FULL_WIDTH));
     entry_slices(bundle, &mut leaves).map_err(|error| Unsplit::Wrong(error.to_string()))?;
-    Ok((bundle.clone(), leaves))
+    Ok(Split { buffer: bundle.clone(), leaves, cost: bundle.len() })
 }

@@ -37,5 +37,7 @@ fn split(tile: &Bytes, most: usize) -> Result<Split, Unsplit> {
     };
     let mut leaves = Vec::with_capacity(plain.len());
     let parsed = parse_data_tile(&plain, &mut leaves).map_err(|error| Unsplit::Wrong(error.to_string()))?;
-    Ok((leaves.into(), parsed.into_iter().map(|leaf| leaf.leaf).collect()))
+    // It is longer than its leaves, and was longer than itself if it did not lie compressed.
+    let cost = plain.len().max(tile.len());
+    Ok(Split { buffer: leaves.into(), leaves: parsed.into_iter().map(|leaf| leaf.leaf).collect(), cost })
 }

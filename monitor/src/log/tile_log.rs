@@ -13,8 +13,15 @@ use super::error::ReadError;
 use super::tiles::{Tiles, Wide};
 use super::{Fresh, LeafFormat, LogReader};
 
-/// A buffer, and where each leaf is in it.
-pub(super) type Split = (Bytes, Vec<Range<usize>>);
+/// A bundle, split.
+#[derive(Debug)]
+pub(super) struct Split {
+    pub(super) buffer: Bytes,
+    /// Where each leaf is in it.
+    pub(super) leaves: Vec<Range<usize>>,
+    /// The most bytes that it took to get there.
+    pub(super) cost: usize,
+}
 
 /// Why a bundle could not be split.
 #[derive(Debug)]
@@ -57,12 +64,12 @@ impl TileLog {
         fresh: Fresh,
         most: usize,
     ) -> Result<LeafBatch, ReadError> {
-        let cap = Cap::from(self.layout.max_bytes).within(most);
+        let cap = Cap::of_leaves(self.layout.max_bytes, most);
         let index = start / u64::from(FULL_WIDTH);
         let path = |width| (self.layout.path)(index, width);
         let Wide { bytes, width } = self.tiles.bundle(index, size, path, cap, fresh).await?;
         let malformed = |detail: String| self.tiles.malformed(&path(width), detail, bytes.clone());
-        let (buffer, leaves) = match (self.layout.split)(&bytes, cap.bytes()) {
+        let Split { buffer, leaves, cost } = match (self.layout.split)(&bytes, cap.bytes()) {
             Ok(split) => split,
             Err(Unsplit::Wrong(detail)) => return Err(malformed(detail)),
             Err(Unsplit::TooLarge) if cap.is_ours() => {
@@ -72,7 +79,6 @@ impl TileLog {
                 return Err(malformed(format!("more than {} bytes when it is decompressed", cap.bytes())));
             }
         };
-        let cost = bytes.len().max(buffer.len());
         let (asked, got) = (usize::from(width), leaves.len());
         if got > asked {
             return Err(malformed(format!("{got} leaves in a bundle of {asked}")));

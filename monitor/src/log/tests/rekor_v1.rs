@@ -163,3 +163,18 @@ async fn answers_that_are_not_json_are_neither_missing_nor_believed() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_head_is_asked_for_before_all_leaves_that_wait() {
+    let stub = Stub::start(|asked| answer(asked, BEFORE, u64::MAX)).await;
+    let readers = Readers::new(Limits { in_flight: 1, ..Limits::default() });
+    let reader = readers.reader(&spec(LogKind::RekorV1, "rekor.test - 77", stub.url.clone())).expect("a reader");
+    reader.head().await.expect("a head");
+    stub.asked();
+    let leaves = |start: u64| reader.leaves_within(start, start + 5, SIZE, Fresh::No, 1 << 20);
+    let (first, second, third, head) = tokio::join!(leaves(0), leaves(5), leaves(10), reader.head());
+    assert!(first.is_ok() && second.is_ok() && third.is_ok() && head.is_ok());
+    let asked = stub.asked();
+    let heads: Vec<bool> = asked.iter().map(|asked| asked.target.ends_with("/api/v1/log")).collect();
+    assert_eq!(heads, [false, true, false, false]);
+}
