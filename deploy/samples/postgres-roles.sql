@@ -41,8 +41,9 @@ REVOKE UPDATE ON TABLE public.identities, public.certificate_keys, public.log_en
 -- else is changed.
 REVOKE INSERT, UPDATE ON TABLE public.signatures FROM sealwatch_signer;
 GRANT INSERT (registry, repository, digest, identity, format, identity_name, public_key_spki, log_origin, trust_zone,
-    class, stage, intended_at, adopted) ON TABLE public.signatures TO sealwatch_signer;
-GRANT UPDATE (stage, payload, signed_digest, signature, signed_at, attached_at, attached_manifest, adopted)
+    class, stage, intended_at, adopted, attempt, key_uses) ON TABLE public.signatures TO sealwatch_signer;
+GRANT UPDATE (stage, payload, signed_digest, signature, signed_at, attached_at, attached_manifest, adopted, key_uses,
+    key_version, abandoned_at, abandoned_because)
     ON TABLE public.signatures TO sealwatch_signer;
 
 -- The monitor's side: it reads the ledger and writes what it sees.

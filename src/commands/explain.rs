@@ -49,7 +49,7 @@ async fn known(
     let reference = ImageReference { name: name.clone(), digest };
     let mut ledger = Vec::new();
     for row in store.ledger_for(&reference).await? {
-        let entries = store.entries(row.id).await?.into_iter().map(|e| (row.log_origin.clone(), e.log_index)).collect();
+        let entries = store.entries(row.id).await?.into_iter().map(|e| (e.log_origin, e.log_index)).collect();
         ledger.push((row, entries));
     }
     let skips = store.skips_for(&name.registry, &name.repository, 200).await?;

@@ -41,6 +41,7 @@ pub(crate) async fn sign(config: &Config, image: &str) -> anyhow::Result<u8> {
         digest,
         tag: Some(tag),
         class: JobClass::Hand,
+        pushed_at: None,
     };
     let store = match rooms::store(config).await {
         Ok(store) => store,

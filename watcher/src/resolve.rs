@@ -142,6 +142,7 @@ impl<'e> Answer<'e> {
             digest: *digest,
             tag: Some(tag.clone()),
             class: JobClass::Push,
+            pushed_at: Some(self.event.received_at),
         });
     }
 

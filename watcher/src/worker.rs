@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bundle::oci::Descriptor;
 use bundle::{ImageName, ImageReference, RegistryHost};
-use store::{JobOutcome, LeasedEvent, LeasedJob, NewJob, Store};
+use store::{JobOutcome, LeasedEvent, LeasedJob, NewJob, Store, Wanted};
 use tokio::sync::Notify;
 
 use crate::config::{Identity, Limits, Rule, WatcherConfig};
@@ -146,7 +146,8 @@ impl Worker {
         match failed {
             Some(error) => Err(error),
             None if made => {
-                self.metrics.push_to_signed(crate::clock::now_ms() - target.job.enqueued_at);
+                let since = target.job.pushed_at.unwrap_or(target.job.enqueued_at);
+                self.metrics.push_to_signed(crate::clock::now_ms() - since);
                 Ok(())
             }
             None => Ok(()),
@@ -155,15 +156,20 @@ impl Worker {
 
     /// The images of an index become jobs of their own: each is fetched, judged and signed by itself.
     async fn enqueue_children(&self, target: &Target<'_>, plan: &Plan) -> Result<(), WorkError> {
-        for (tag, digest) in &plan.children {
-            let job = NewJob {
+        let children: Vec<NewJob> = plan
+            .children
+            .iter()
+            .map(|(tag, digest)| NewJob {
                 registry: target.image.name.registry.clone(),
                 repository: target.image.name.repository.clone(),
                 digest: *digest,
                 tag: Some(tag.clone()),
                 class: target.job.class,
-            };
-            self.store.enqueue_job(&job).await?;
+                pushed_at: target.job.pushed_at,
+            })
+            .collect();
+        if !children.is_empty() {
+            self.store.enqueue_children(target.job, &children).await?;
         }
         Ok(())
     }
@@ -208,7 +214,7 @@ impl Worker {
 
     /// Works on one job and on nothing else, if it is due and nobody holds it.
     pub async fn step_on(&self, job_id: i64) -> Result<Step, WorkError> {
-        match self.store.lease_this_job(job_id, self.lease_ms()).await? {
+        match self.store.claim_job(Wanted::Id(job_id), self.lease_ms()).await?.taken() {
             None => Ok(Step::Idle),
             Some(job) => {
                 self.handle_job(&job).await;

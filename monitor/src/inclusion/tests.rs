@@ -218,8 +218,14 @@ async fn a_promise_in_a_shard_that_only_a_list_knows_is_not_waited_for_for_ever(
 async fn an_entry_that_cannot_be_read_is_told_of_once() {
     let ground = Ground::new().await;
     let row = ground.record(1, b"ours", &ground.key.sign(b"ours"), NOW).await;
-    let recorded = store::RecordedEntry { log_index: 3, leaf_hash: [7; 32], entry_json: b"{}".to_vec(), at: NOW };
-    ground.store.record_entry(row, "log.example.com", &recorded).await.unwrap();
+    let recorded = store::RecordedEntry {
+        log_origin: "log.example.com".to_owned(),
+        log_index: 3,
+        leaf_hash: [7; 32],
+        entry_json: b"{}".to_vec(),
+        at: NOW,
+    };
+    ground.store.record_entry(row, &recorded).await.unwrap();
     assert_eq!(ground.side.prove_own_entries(&[], NOW + 1).await.unwrap().unasked, 1);
     assert_eq!(ground.side.prove_own_entries(&[], NOW + 8 * DEADLINE).await.unwrap().unasked, 1);
     assert_eq!(ground.side.prove_own_entries(&[], NOW + 8 * DEADLINE + 20_000).await.unwrap().unasked, 0);
@@ -234,8 +240,14 @@ async fn what_was_told_of_an_entry_that_cannot_be_read_is_over_when_none_waits_a
         let mut ground = Ground::new().await;
         let log = ground.log("log.example.com").await;
         let (row, _) = signed_into(&ground, &log, 1, NOW).await;
-        let broken = store::RecordedEntry { log_index: 7, leaf_hash: [7; 32], entry_json: b"{}".to_vec(), at: NOW };
-        ground.store.record_entry(row, log.origin(), &broken).await.unwrap();
+        let broken = store::RecordedEntry {
+            log_origin: log.origin().to_owned(),
+            log_index: 7,
+            leaf_hash: [7; 32],
+            entry_json: b"{}".to_vec(),
+            at: NOW,
+        };
+        ground.store.record_entry(row, &broken).await.unwrap();
         let look = async |ground: &Ground, at: i64| {
             let forest = [ground.tree(&log).await];
             ground.side.prove_own_entries(&forest, NOW + at).await.unwrap()
@@ -272,8 +284,14 @@ async fn an_entry_that_can_be_read_again_ends_at_once_what_was_told_of_it() {
     let ground = Ground::new().await;
     let row = ground.record(1, b"ours", &ground.key.sign(b"ours"), NOW).await;
     for log_index in [3, 4] {
-        let recorded = store::RecordedEntry { log_index, leaf_hash: [7; 32], entry_json: b"{}".to_vec(), at: NOW };
-        ground.store.record_entry(row, "log.example.com", &recorded).await.unwrap();
+        let recorded = store::RecordedEntry {
+            log_origin: "log.example.com".to_owned(),
+            log_index,
+            leaf_hash: [7; 32],
+            entry_json: b"{}".to_vec(),
+            at: NOW,
+        };
+        ground.store.record_entry(row, &recorded).await.unwrap();
     }
     assert_eq!(ground.side.prove_own_entries(&[], NOW + 1).await.unwrap().unasked, 2);
     let own = ground.store.own_entries_due(i64::MAX, 10).await.unwrap();

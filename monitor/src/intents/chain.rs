@@ -21,7 +21,9 @@ pub fn row_hash(row: &LedgerRow) -> [u8; 32] {
         row.intended_at.to_string(),
         hex::encode(&row.public_key_spki),
     ];
-    for field in fields {
+    // A first attempt hashes as it did before rows had attempts.
+    let attempt = (row.attempt != 1).then(|| row.attempt.to_string());
+    for field in fields.into_iter().chain(attempt) {
         hash.update((field.len() as u64).to_be_bytes());
         hash.update(field);
     }

@@ -56,7 +56,7 @@ fn a_row_is_before_a_leaf_by_its_intent_and_its_signature() {
 #[test]
 fn every_field_of_an_intent_is_in_its_hash_and_what_comes_later_is_not() {
     let row = row(1, &Key::new(), b"payload", b"message");
-    let changes: [fn(&mut store::LedgerRow); 9] = [
+    let changes: [fn(&mut store::LedgerRow); 10] = [
         |row| row.id = 2,
         |row| row.image = crate::reconcile::tests::scene::image(b"other"),
         |row| row.identity.push('0'),
@@ -66,6 +66,7 @@ fn every_field_of_an_intent_is_in_its_hash_and_what_comes_later_is_not() {
         |row| row.log_origin.push('0'),
         |row| row.trust_zone.push('0'),
         |row| row.intended_at += 1,
+        |row| row.attempt = 2,
     ];
     for (number, change) in changes.iter().enumerate() {
         let mut changed = row.clone();

@@ -69,12 +69,13 @@ async fn record_before(rig: &Rig, number: u32, log: &SandboxLog, age: i64) {
     rig.store.record_signature(row.id, &signature).await.expect("recorded");
     let entry = answer(log, u64::from(number), log.root(log.size()).expect("a root"));
     let recorded = RecordedEntry {
+        log_origin: log.origin().to_owned(),
         log_index: entry.log_index,
         leaf_hash: *entry.leaf_hash().as_bytes(),
         entry_json: entry.to_json(),
         at: at - age,
     };
-    rig.store.record_entry(row.id, log.origin(), &recorded).await.expect("recorded");
+    rig.store.record_entry(row.id, &recorded).await.expect("recorded");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,12 +46,13 @@ impl Arena {
             .await?
             .context("the services name a log")?;
         let recorded = RecordedEntry {
+            log_origin: log.origin().to_owned(),
             log_index: entry.log_index,
             leaf_hash: *entry.leaf_hash().as_bytes(),
             entry_json: entry.to_json(),
             at: run::now_ms(),
         };
-        self.store.record_entry(row, log.origin(), &recorded).await?;
+        self.store.record_entry(row, &recorded).await?;
         Ok(entry)
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use store::{LeasedEvent, NewEvent, NewJob, Skip, Store};
+use store::{LeasedEvent, NewEvent, NewJob, ParkedBecause, Postponed, Skip, Store};
 use tokio::sync::Notify;
 
 use super::{Intake, IntakeError, PutBack};
@@ -40,8 +40,10 @@ impl Intake for StoreIntake {
 
     async fn put_back(&self, event: &LeasedEvent, how: PutBack<'_>) -> Result<bool, IntakeError> {
         Ok(match how {
-            PutBack::Retry { after, error } => self.store.retry_event(event, millis(after), error).await?,
-            PutBack::Park { error } => self.store.park_event(event, error).await?,
+            PutBack::Retry { after, error } => {
+                self.store.retry_event(event, &Postponed::attempt(millis(after), error)).await?
+            }
+            PutBack::Park { error } => self.store.park_event(event, ParkedBecause::Failed, error).await?,
         })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bundle::oci::classify::NotSigned;
 use bundle::oci::{Manifest, ManifestError};
-use store::{FinishedJob, JobOutcome, LeasedJob};
+use store::{FinishedJob, JobOutcome, LeasedJob, ParkedBecause, Postponed};
 
 use super::{Existing, Target, Worker, name_of};
 use crate::crash::crash_point;
@@ -64,7 +64,7 @@ impl Worker {
             self.metrics.retried(error.kind());
             let after = self.backoff(job.attempts, error);
             let delay_ms = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
-            self.store.retry_job(job, delay_ms, &text).await?;
+            self.store.retry_job(job, &Postponed::attempt(delay_ms, &text)).await?;
             tracing::warn!(
                 registry.host = %job.registry, repository = %job.repository, digest = %job.digest,
                 attempts = job.attempts, %error, "a digest could not be signed yet and will be tried again"
@@ -72,7 +72,7 @@ impl Worker {
             self.tell_failed(job, PushStep::Delayed { error: text });
             return Ok(());
         }
-        self.store.park_job(job, &text).await?;
+        self.store.park_job(job, ParkedBecause::Failed, &text).await?;
         self.metrics.parked("job");
         tracing::error!(
             registry.host = %job.registry, repository = %job.repository, digest = %job.digest,

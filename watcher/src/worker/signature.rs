@@ -143,6 +143,7 @@ impl Worker {
             None => {
                 let image = &making.target.image;
                 let subject = Subject { image, docker_reference: image.name.docker_reference() };
+                self.store.count_key_use(row.id).await?;
                 let signed = signer::sign(&**key, &subject, making.format).await?;
                 let Signed { payload, signed_digest, signature, .. } = signed;
                 let recorded = RecordedSignature { payload, signed_digest, signature, at: now_ms() };
@@ -172,12 +173,13 @@ impl Worker {
         crash_point("log_answered");
         let origin = making.services.log.as_ref().map(|log| log.origin().to_owned()).unwrap_or_default();
         let recorded = RecordedEntry {
+            log_origin: origin.clone(),
             log_index: entry.log_index,
             leaf_hash: *entry.leaf_hash().as_bytes(),
             entry_json: entry.to_json(),
             at: now_ms(),
         };
-        self.store.record_entry(row.id, &origin, &recorded).await?;
+        self.store.record_entry(row.id, &recorded).await?;
         crash_point("entry");
         self.tell(making.target, PushStep::Logged { format: making.format, origin, index: entry.log_index });
         Ok(Some(entry))

@@ -12,6 +12,8 @@ macro_rules! stamp {
         crate::skips::stamp_skips!($Store, $Database);
         crate::jobs::stamp_jobs!($Store, $Database, $now, $claim);
         crate::parked::stamp_parked!($Store, $now);
+        crate::revival::stamp_revival!($Store, $now);
+        crate::conditions::stamp_conditions!($Store, $now);
         crate::ledger::stamp_ledger!($Store, $Database);
         crate::own_artifacts::stamp_own_artifacts!($Store, $now);
         crate::locks::stamp_locks!($Store, $now);

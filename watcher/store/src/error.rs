@@ -133,6 +133,12 @@ pub enum StoreError {
         /// The row's id.
         id: i64,
     },
+    /// A row that was given up takes no further step.
+    #[error("ledger row {id} was abandoned and is not taken up again")]
+    Abandoned {
+        /// The row's id.
+        id: i64,
+    },
     /// A step of the ledger before the one that it rests on.
     #[error("ledger row {id} cannot take its {step} before its {needs}")]
     OutOfOrder {

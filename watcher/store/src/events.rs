@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use bundle::{Digest, RegistryHost, Repository, Tag};
 
 use crate::column::{converted, from_row, parsed, parsed_option};
-use crate::{NewJob, Skip, StoreError};
+use crate::{Claim, DueRepository, NewJob, ParkedBecause, Postponed, Skip, StoreError, Wanted};
 
 /// A push that a webhook told us of. It is only a wake-up: nothing in it is trusted.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -33,6 +33,10 @@ pub struct LeasedEvent {
     pub lease: String,
     /// How often it was leased, this time included.
     pub attempts: u32,
+    /// How often in a row the registry said that it does not have the tag.
+    pub absences: u32,
+    /// Since when, in unix milliseconds.
+    pub absent_since: Option<i64>,
     /// The event.
     pub event: NewEvent,
 }
@@ -45,6 +49,13 @@ pub trait Events: Send + Sync {
     /// callers share one commit; if it fails, each of them is told.
     async fn record_events(&self, events: &[NewEvent]) -> Result<(), StoreError>;
 
+    /// The repositories that have an event which is due, the longest waiting first.
+    async fn due_events(&self, limit: u32) -> Result<Vec<DueRepository>, StoreError>;
+
+    /// Takes the first event among what is wanted. What was leased too often in a row without a word, and what cannot be
+    /// read, is parked instead.
+    async fn claim_event(&self, wanted: Wanted<'_>, lease_ms: i64) -> Result<Claim<LeasedEvent>, StoreError>;
+
     /// Takes the event that has waited longest, unless none is due.
     async fn lease_event(&self, lease_ms: i64) -> Result<Option<LeasedEvent>, StoreError>;
 
@@ -52,16 +63,18 @@ pub trait Events: Send + Sync {
     async fn finish_event(&self, event: &LeasedEvent, jobs: &[NewJob], skips: &[Skip]) -> Result<bool, StoreError>;
 
     /// Puts the event back, due after a delay.
-    async fn retry_event(&self, event: &LeasedEvent, delay_ms: i64, error: &str) -> Result<bool, StoreError>;
+    async fn retry_event(&self, event: &LeasedEvent, postponed: &Postponed<'_>) -> Result<bool, StoreError>;
 
-    /// Puts the event aside until a person asks for it again.
-    async fn park_event(&self, event: &LeasedEvent, error: &str) -> Result<bool, StoreError>;
+    /// Puts the event aside until it is asked for again.
+    async fn park_event(&self, event: &LeasedEvent, because: ParkedBecause, error: &str) -> Result<bool, StoreError>;
 }
 
 from_row!(LeasedEvent, |row| Ok(Self {
     id: row.try_get("id")?,
     lease: row.try_get("lease")?,
     attempts: converted("attempts", row.try_get::<i64, _>("attempts")?)?,
+    absences: converted("absences", row.try_get::<i64, _>("absences")?)?,
+    absent_since: row.try_get("absent_since")?,
     event: NewEvent {
         source: row.try_get("source")?,
         registry: parsed("registry", row.try_get("registry")?)?,
@@ -74,6 +87,45 @@ from_row!(LeasedEvent, |row| Ok(Self {
 
 pub(crate) const FORGET: &str = "-- events::finish_event
 DELETE FROM push_events WHERE id = $1 AND lease = $2 AND state = 'leased'";
+
+/// Puts a leased row aside that cannot be read.
+pub(crate) const PARK_UNREADABLE: &str = "-- events::claim_event
+UPDATE push_events SET state = 'parked', lease = NULL, last_error = $3, parked_because = 'unreadable', parked_by = $4
+WHERE id = $1 AND lease = $2 AND state = 'leased'";
+
+/// Takes the first event that is due and meets a condition, or parks it: as for jobs.
+macro_rules! lease_event {
+    ($now:literal, $claim:literal, $condition:literal, $order:literal) => {
+        concat!(
+            "-- events::claim_event
+UPDATE push_events
+SET state = CASE WHEN unreported >= $4 THEN 'parked' ELSE 'leased' END,
+    lease = $1,
+    due_at = ",
+            $now,
+            " + CASE WHEN unreported >= $4 THEN 0 ELSE $2 END,
+    attempts = attempts + 1,
+    last_error = CASE WHEN unreported >= $4 THEN $5 ELSE last_error END,
+    parked_because = CASE WHEN unreported >= $4 THEN $7 ELSE NULL END,
+    parked_by = CASE WHEN unreported >= $4 THEN $6 ELSE NULL END,
+    waits_for = NULL,
+    unreported = unreported + 1
+WHERE id = (
+    SELECT id FROM push_events WHERE state IN ('ready', 'leased') AND due_at <= ",
+            $now,
+            " AND unreported < $3 ",
+            $condition,
+            "
+    ORDER BY ",
+            $order,
+            "due_at, id LIMIT 1 ",
+            $claim,
+            ")
+RETURNING id, state, lease, attempts, source, registry, repository, tag, digest, received_at, absences, absent_since"
+        )
+    };
+}
+pub(crate) use lease_event;
 
 macro_rules! stamp_events {
     ($Store:ty, $Database:ty, $now:literal, $claim:literal) => {
@@ -117,31 +169,79 @@ VALUES ($1, $2, $3, $4, $5, $6, 'ready', ",
                 Ok(())
             }
 
-            async fn lease_event(&self, lease_ms: i64) -> Result<Option<crate::LeasedEvent>, crate::StoreError> {
+            async fn due_events(&self, limit: u32) -> Result<Vec<crate::DueRepository>, crate::StoreError> {
+                const DUE: &str =
+                    crate::waiting::due_repositories!("events::due_events", "push_events", "0", "d.due_at, d.id", $now);
+                Ok(sqlx::query_as(DUE).bind(i64::from(limit)).fetch_all(self.reader()).await?)
+            }
+
+            async fn claim_event(
+                &self,
+                wanted: crate::Wanted<'_>,
+                lease_ms: i64,
+            ) -> Result<crate::Claim<crate::LeasedEvent>, crate::StoreError> {
+                use sqlx::{FromRow as _, Row as _};
                 // The subquery is uncorrelated and compared by `=`: it runs once, so one row is
                 // claimed however the planner feels.
-                const LEASE: &str = concat!(
-                    "-- events::lease_event
-UPDATE push_events
-SET state = 'leased', lease = $1, due_at = ",
+                const ANY: &str = crate::events::lease_event!($now, $claim, "AND id = COALESCE($8, id)", "");
+                const OF: &str = crate::events::lease_event!(
                     $now,
-                    " + $2, attempts = attempts + 1
-WHERE id = (
-    SELECT id FROM push_events WHERE state IN ('ready', 'leased') AND due_at <= ",
-                    $now,
-                    " ORDER BY due_at, id LIMIT 1 ",
                     $claim,
-                    ")
-RETURNING id, lease, attempts, source, registry, repository, tag, digest, received_at"
+                    "AND registry = $8 AND repository = $9",
+                    "registry, repository, "
                 );
-                let mut tx = self.begin().await?;
-                let leased = sqlx::query_as(LEASE)
+                let statement = match wanted {
+                    crate::Wanted::Any | crate::Wanted::Id(_) => ANY,
+                    crate::Wanted::Of { .. } => OF,
+                };
+                let query = sqlx::query(statement)
                     .bind(crate::dialect::lease_token()?)
                     .bind(lease_ms)
-                    .fetch_optional(&mut *tx)
-                    .await?;
+                    .bind(wanted.unreported_below())
+                    .bind(crate::waiting::UNREPORTED_MAX)
+                    .bind(crate::waiting::poison_text())
+                    .bind(crate::waiting::PROGRAM)
+                    .bind(crate::ParkedBecause::Poison.as_str());
+                let query = match wanted {
+                    crate::Wanted::Any => query.bind(None::<i64>),
+                    crate::Wanted::Id(id) => query.bind(Some(id)),
+                    crate::Wanted::Of { registry, repository, .. } => query.bind(registry).bind(repository),
+                };
+                let mut tx = self.begin().await?;
+                let leased = query.fetch_optional(&mut *tx).await?;
                 tx.commit().await?;
-                Ok(leased)
+                let Some(row) = leased else { return Ok(crate::Claim::Gone) };
+                let state: String = row.try_get("state")?;
+                if state != crate::JobState::Leased.as_str() {
+                    let (because, detail) = (crate::ParkedBecause::Poison, crate::waiting::poison_text());
+                    return Ok(crate::Claim::Parked { because, detail });
+                }
+                match crate::LeasedEvent::from_row(&row) {
+                    Ok(event) => Ok(crate::Claim::Taken(event)),
+                    Err(error) => {
+                        let detail = crate::waiting::unreadable_text(&error);
+                        let mut tx = self.begin().await?;
+                        sqlx::query(crate::events::PARK_UNREADABLE)
+                            .bind(row.try_get::<i64, _>("id")?)
+                            .bind(row.try_get::<String, _>("lease")?)
+                            .bind(crate::column::text(&detail))
+                            .bind(crate::waiting::PROGRAM)
+                            .execute(&mut *tx)
+                            .await?;
+                        tx.commit().await?;
+                        Ok(crate::Claim::Parked { because: crate::ParkedBecause::Unreadable, detail })
+                    }
+                }
+            }
+
+            async fn lease_event(&self, lease_ms: i64) -> Result<Option<crate::LeasedEvent>, crate::StoreError> {
+                loop {
+                    match self.claim_event(crate::Wanted::Any, lease_ms).await? {
+                        crate::Claim::Taken(event) => return Ok(Some(event)),
+                        crate::Claim::Gone => return Ok(None),
+                        crate::Claim::Parked { .. } => {}
+                    }
+                }
             }
 
             async fn finish_event(
@@ -160,12 +260,7 @@ RETURNING id, lease, attempts, source, registry, repository, tag, digest, receiv
                 if forgotten == 0 {
                     return Ok(false);
                 }
-                // Two workers that queue the same jobs lock their rows in the same order.
-                let mut jobs: Vec<&crate::NewJob> = jobs.iter().collect();
-                jobs.sort_by_key(|job| (&job.registry, &job.repository, job.digest));
-                for job in &jobs {
-                    Self::upsert_job(&mut tx, job, Some(event.event.received_at)).await?;
-                }
+                Self::upsert_jobs(&mut tx, jobs).await?;
                 for skip in skips {
                     Self::insert_skip(&mut tx, skip).await?;
                 }
@@ -179,36 +274,37 @@ RETURNING id, lease, attempts, source, registry, repository, tag, digest, receiv
             async fn retry_event(
                 &self,
                 event: &crate::LeasedEvent,
-                delay_ms: i64,
-                error: &str,
+                postponed: &crate::Postponed<'_>,
             ) -> Result<bool, crate::StoreError> {
-                const RETRY: &str = concat!(
-                    "-- events::retry_event
-UPDATE push_events
-SET state = 'ready', lease = NULL, due_at = ",
-                    $now,
-                    " + $3, last_error = $4
-WHERE id = $1 AND lease = $2 AND state = 'leased'"
-                );
+                const RETRY: &str = crate::waiting::postpone!("events::retry_event", "push_events", $now);
+                let (taken_back, absent, endpoint) = postponed.columns();
                 let mut tx = self.begin().await?;
                 let done = sqlx::query(RETRY)
                     .bind(event.id)
                     .bind(&event.lease)
-                    .bind(delay_ms)
-                    .bind(crate::column::text(error))
+                    .bind(postponed.delay_ms)
+                    .bind(crate::column::text(postponed.error))
+                    .bind(taken_back)
+                    .bind(absent)
+                    .bind(endpoint)
                     .execute(&mut *tx)
                     .await?;
                 tx.commit().await?;
                 Ok(done.rows_affected() > 0)
             }
 
-            async fn park_event(&self, event: &crate::LeasedEvent, error: &str) -> Result<bool, crate::StoreError> {
+            async fn park_event(
+                &self,
+                event: &crate::LeasedEvent,
+                because: crate::ParkedBecause,
+                error: &str,
+            ) -> Result<bool, crate::StoreError> {
                 const PARK: &str = concat!(
                     "-- events::park_event
 UPDATE push_events
-SET state = 'parked', lease = NULL, due_at = ",
+SET state = 'parked', lease = NULL, unreported = 0, due_at = ",
                     $now,
-                    ", last_error = $3
+                    ", last_error = $3, parked_because = $4, parked_by = $5
 WHERE id = $1 AND lease = $2 AND state = 'leased'"
                 );
                 let mut tx = self.begin().await?;
@@ -216,6 +312,8 @@ WHERE id = $1 AND lease = $2 AND state = 'leased'"
                     .bind(event.id)
                     .bind(&event.lease)
                     .bind(crate::column::text(error))
+                    .bind(because.as_str())
+                    .bind(crate::waiting::PROGRAM)
                     .execute(&mut *tx)
                     .await?;
                 tx.commit().await?;

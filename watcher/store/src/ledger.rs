@@ -1,9 +1,10 @@
 //! The ledger: what we meant to sign, what was signed, what a log said of it and what was attached.
 //!
-//! One row per (registry, repository, digest, identity, format). It fills from left to right: the
+//! One row per (registry, repository, digest, identity, format, attempt). It fills from left to right: the
 //! **intent** is there before the log can hear of anything, then the **signature**, the log's
-//! **entries**, the **material**, and that it is **attached**. Each fact is taken once: whoever comes
-//! second is told what the first one stored, and goes on with that. Nothing here is ever deleted.
+//! **entries**, the **material**, and that it is **attached**. Each fact is taken once: the second caller
+//! is told what the first one stored, and goes on with that. Nothing here is ever deleted. A row that is
+//! **abandoned** is never taken up again; the next attempt is a row of its own.
 
 use async_trait::async_trait;
 use bundle::{Digest, Format, ImageReference};
@@ -15,7 +16,7 @@ pub(crate) mod sql;
 mod stamp;
 
 pub(crate) use row::LedgerKey;
-pub use row::{LedgerRow, Stage};
+pub use row::{Abandoned, LedgerRow, Stage};
 pub(crate) use stamp::stamp_ledger;
 
 /// What we are about to sign: stored before anything is signed.
@@ -57,6 +58,8 @@ pub struct RecordedSignature {
 /// What a log answered.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RecordedEntry {
+    /// The log.
+    pub log_origin: String,
     /// The entry's index.
     pub log_index: u64,
     /// The hash of its leaf.
@@ -81,8 +84,8 @@ pub struct Material {
 /// Takes each fact about a signature once.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// Records an intent, or answers with the row that is there. An identity that is recorded in
-    /// another trust zone is refused.
+    /// Records an intent, or answers with the row that is there: the newest attempt. Where that is abandoned, the next
+    /// attempt begins. An identity that is recorded in another trust zone is refused.
     async fn intend(&self, intent: &Intent) -> Result<LedgerRow, StoreError>;
 
     /// One row.
@@ -91,13 +94,20 @@ pub trait Ledger: Send + Sync {
     /// Every row of an image.
     async fn ledger_for(&self, image: &ImageReference) -> Result<Vec<LedgerRow>, StoreError>;
 
+    /// Counts that the key is about to be asked. Called before each use of a key for this row.
+    async fn count_key_use(&self, id: i64) -> Result<(), StoreError>;
+
+    /// Abandons a row whose signature no log was told of: it is never signed, logged or attached after this. `false`: it
+    /// has a log entry, or is attached or abandoned already, and stays as it is.
+    async fn abandon(&self, id: i64, because: &str, at: i64) -> Result<bool, StoreError>;
+
     /// Records the signature, unless one is recorded; answers with the row, and so with the
     /// signature to go on with.
     async fn record_signature(&self, id: i64, signature: &RecordedSignature) -> Result<LedgerRow, StoreError>;
 
     /// Records what a log answered. A log that forgets may be told twice, so there may be several;
     /// the same (row, log, index) is recorded once.
-    async fn record_entry(&self, id: i64, log_origin: &str, entry: &RecordedEntry) -> Result<(), StoreError>;
+    async fn record_entry(&self, id: i64, entry: &RecordedEntry) -> Result<(), StoreError>;
 
     /// A row's log entries, the oldest first.
     async fn entries(&self, id: i64) -> Result<Vec<RecordedEntry>, StoreError>;

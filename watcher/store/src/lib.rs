@@ -19,6 +19,7 @@
 mod adoptions;
 mod certificate_keys;
 mod column;
+mod conditions;
 mod dead_letters;
 mod dialect;
 mod error;
@@ -40,6 +41,7 @@ mod own_entries;
 mod parked;
 mod postgres;
 mod retention;
+mod revival;
 mod sightings;
 mod skips;
 mod sqlite;
@@ -47,11 +49,13 @@ mod status;
 mod suspects;
 #[cfg(test)]
 mod testing;
+mod waiting;
 
 use std::sync::Arc;
 
 pub use adoptions::{AdoptedSignature, Adoption, Adoptions, LostEntry};
 pub use certificate_keys::{CertificateKey, CertificateKeys};
+pub use conditions::{Condition, ConditionCause, Conditions};
 pub use dead_letters::{DeadLetter, DeadLetters};
 pub use error::StoreError;
 pub use events::{Events, LeasedEvent, NewEvent};
@@ -64,7 +68,7 @@ pub use followed_logs::{
 };
 pub use intents_seen::{ChainLink, IntentSeen, IntentsSeen, SignatureSeen};
 pub use jobs::{FinishedJob, JobClass, JobOutcome, JobRow, JobState, Jobs, LeasedJob, NewJob, UnknownWord};
-pub use ledger::{Intent, Ledger, LedgerRow, Material, RecordedEntry, RecordedSignature, Stage};
+pub use ledger::{Abandoned, Intent, Ledger, LedgerRow, Material, RecordedEntry, RecordedSignature, Stage};
 pub use ledger_keys_seen::{IdentityKey, LedgerKeySeen, LedgerKeysSeen};
 pub use ledger_view::{EntryCursor, LedgerDigest, LedgerEntryRow, LedgerKeyRow, LedgerPage, LedgerView};
 pub use locks::{LockToken, Locks};
@@ -75,10 +79,12 @@ pub use own_artifacts::OwnArtifacts;
 pub use own_entries::{OwnEntries, OwnEntry, OwnEntryCounts, OwnEntryState};
 pub use parked::{Parked, ParkedFilter, ParkedRow};
 pub use retention::{Purged, Retention};
+pub use revival::Revival;
 pub use sightings::{OBSERVED_BEYOND, OBSERVED_PER_WATCH, ObservedIdentity, Sighting, Sightings};
 pub use skips::{Skip, Skips};
 pub use status::{Counts, Status};
 pub use suspects::{NewSuspect, Suspect, Suspects};
+pub use waiting::{Claim, CountedAs, DueRepository, ParkedBecause, Postponed, Wanted};
 
 /// Everything that we remember. One trait for both engines; every test of it runs on both.
 pub trait Store:
@@ -87,6 +93,8 @@ pub trait Store:
     + Skips
     + Jobs
     + Parked
+    + Revival
+    + Conditions
     + Ledger
     + OwnArtifacts
     + Locks

@@ -1,10 +1,10 @@
 //! What was put aside because it cannot succeed by itself: seen by a person, and sent again.
 
 use async_trait::async_trait;
-use bundle::{Digest, RegistryHost, Repository, Tag};
+use bundle::{Digest, RegistryHost, Repository};
 
-use crate::StoreError;
-use crate::column::{converted, from_row, parsed, parsed_option};
+use crate::column::{converted, from_row};
+use crate::{ParkedBecause, StoreError};
 
 /// Which parked jobs and events are meant; an empty filter means all.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -20,14 +20,16 @@ pub struct ParkedFilter {
 /// A job, or an event that did not become one, that waits for a person.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ParkedRow {
-    /// The registry.
-    pub registry: RegistryHost,
-    /// The repository within it.
-    pub repository: Repository,
-    /// The tag through which we came.
-    pub tag: Option<Tag>,
-    /// The image; an event may know none.
-    pub digest: Option<Digest>,
+    /// The registry, as stored: a row may be parked because it cannot be read.
+    pub registry: String,
+    /// The repository within it, as stored.
+    pub repository: String,
+    /// The tag through which we came, as stored.
+    pub tag: Option<String>,
+    /// The image, as stored; an event may know none.
+    pub digest: Option<String>,
+    /// Why it is parked.
+    pub because: Option<ParkedBecause>,
     /// How often it was tried.
     pub attempts: u32,
     /// What went wrong last.
@@ -47,20 +49,21 @@ pub trait Parked: Send + Sync {
 }
 
 from_row!(ParkedRow, |row| Ok(Self {
-    registry: parsed("registry", row.try_get("registry")?)?,
-    repository: parsed("repository", row.try_get("repository")?)?,
-    tag: parsed_option("tag", row.try_get("tag")?)?,
-    digest: parsed_option("digest", row.try_get("digest")?)?,
+    registry: row.try_get("registry")?,
+    repository: row.try_get("repository")?,
+    tag: row.try_get("tag")?,
+    digest: row.try_get("digest")?,
+    because: row.try_get::<Option<String>, _>("parked_because")?.and_then(|word| word.parse().ok()),
     attempts: converted("attempts", row.try_get::<i64, _>("attempts")?)?,
     last_error: row.try_get::<Option<String>, _>("last_error")?.unwrap_or_default(),
     parked_at: row.try_get("due_at")?,
 }));
 
 pub(crate) const PARKED: &str = "-- parked::parked
-SELECT registry, repository, tag, digest, attempts, last_error, due_at
+SELECT registry, repository, tag, digest, attempts, last_error, due_at, parked_because
 FROM jobs WHERE state = 'parked'
 UNION ALL
-SELECT registry, repository, tag, digest, attempts, last_error, due_at
+SELECT registry, repository, tag, digest, attempts, last_error, due_at, parked_because
 FROM push_events WHERE state = 'parked'
 ORDER BY due_at DESC LIMIT $1";
 
@@ -75,7 +78,8 @@ macro_rules! stamp_parked {
             async fn retry_parked(&self, filter: &crate::ParkedFilter) -> Result<u64, crate::StoreError> {
                 const JOBS: &str = concat!(
                     "-- parked::retry_parked
-UPDATE jobs SET state = 'ready', attempts = 0, due_at = ",
+UPDATE jobs SET state = 'ready', attempts = 0, absences = 0, absent_since = NULL, unreported = 0,
+    parked_because = NULL, due_at = ",
                     $now,
                     ", enqueued_at = ",
                     $now,
@@ -87,7 +91,8 @@ WHERE state = 'parked'
                 );
                 const EVENTS: &str = concat!(
                     "-- parked::retry_parked
-UPDATE push_events SET state = 'ready', attempts = 0, due_at = ",
+UPDATE push_events SET state = 'ready', attempts = 0, absences = 0, absent_since = NULL, unreported = 0,
+    parked_because = NULL, due_at = ",
                     $now,
                     "
 WHERE state = 'parked'

@@ -143,7 +143,7 @@ mod tests {
     use bundle::Format;
 
     use crate::testing::{digest, event, image, job, on_both_engines, root, trust};
-    use crate::{Intent, JobClass, JobOutcome, NoteSeen, Purged, Skip};
+    use crate::{Intent, JobClass, JobOutcome, NoteSeen, ParkedBecause, Purged, Skip};
 
     const FAR: i64 = i64::MAX;
 
@@ -173,7 +173,7 @@ mod tests {
             store.finish_job(&done, &JobOutcome::Signed).await.unwrap();
             let (reason, detail) = ("no-rule".to_owned(), String::new());
             store.finish_job(&skipped, &JobOutcome::Skipped { reason, detail }).await.unwrap();
-            store.park_job(&parked, "denied").await.unwrap();
+            store.park_job(&parked, ParkedBecause::Failed, "denied").await.unwrap();
             store.record_dead_letter("harbor", "not json", b"{", 50).await.unwrap();
             store.record_events(&[event("team/app", None), event("team/app", None)]).await.unwrap();
             let leased = store.lease_event(60_000).await.unwrap().unwrap();

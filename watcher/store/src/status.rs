@@ -34,6 +34,8 @@ pub struct Counts {
     pub ledger_material: u64,
     /// Ledger rows that are attached.
     pub ledger_attached: u64,
+    /// Ledger rows that were given up before a log was told.
+    pub ledger_abandoned: u64,
     /// How long the oldest waiting event has waited, in milliseconds.
     pub oldest_event_age_ms: Option<i64>,
     /// How long the oldest waiting job has waited, in milliseconds, its retries included.
@@ -48,6 +50,7 @@ impl Counts {
             Stage::Signed => &mut self.ledger_signed,
             Stage::Material => &mut self.ledger_material,
             Stage::Attached => &mut self.ledger_attached,
+            Stage::Abandoned => &mut self.ledger_abandoned,
         }
     }
 
@@ -165,6 +168,7 @@ pub(crate) use stamp_status;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Postponed;
     use crate::testing::{digest, event, job, on_both_engines};
 
     on_both_engines! {
@@ -185,7 +189,7 @@ mod tests {
             assert!(counts.oldest_job_age_ms < Some(60_000));
             let leased = store.lease_job(60_000).await.unwrap().unwrap();
             assert_eq!(store.counts().await.unwrap().oldest_job_age_ms, None);
-            store.retry_job(&leased, 3_600_000, "away").await.unwrap();
+            store.retry_job(&leased, &Postponed::attempt(3_600_000, "away")).await.unwrap();
             assert!(store.counts().await.unwrap().oldest_job_age_ms.is_some());
         }
 

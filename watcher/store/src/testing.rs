@@ -201,6 +201,7 @@ pub(crate) fn job(repository: &str, digest: Digest, tag_name: &str) -> NewJob {
         digest,
         tag: Some(tag(tag_name)),
         class: JobClass::Push,
+        pushed_at: None,
     }
 }
 
@@ -277,5 +278,11 @@ pub(crate) async fn signed_row(store: &dyn Store, number: u64) -> i64 {
 
 /// A log entry of a row.
 pub(crate) fn entry(log_index: u64, at: i64) -> RecordedEntry {
-    RecordedEntry { log_index, leaf_hash: root(log_index), entry_json: format!("entry {log_index}").into_bytes(), at }
+    RecordedEntry {
+        log_origin: "log.example.com".to_owned(),
+        log_index,
+        leaf_hash: root(log_index),
+        entry_json: format!("entry {log_index}").into_bytes(),
+        at,
+    }
 }

@@ -99,12 +99,13 @@ impl Ground {
     /// The log's answer, in the ledger.
     pub(crate) async fn record_entry(&self, row: i64, origin: &str, entry: &bundle::LogEntry, at: i64) {
         let recorded = RecordedEntry {
+            log_origin: origin.to_owned(),
             log_index: entry.log_index,
             leaf_hash: *entry.leaf_hash().as_bytes(),
             entry_json: entry.to_json(),
             at,
         };
-        self.store.record_entry(row, origin, &recorded).await.unwrap();
+        self.store.record_entry(row, &recorded).await.unwrap();
     }
 
     pub(crate) async fn log(&self, origin: &str) -> SandboxLog {

@@ -149,5 +149,9 @@ pub(crate) fn row(id: i64, key: &Key, payload: &[u8], message: &[u8]) -> LedgerR
         attached_at: None,
         attached_manifest: None,
         adopted: false,
+        attempt: 1,
+        key_uses: 1,
+        key_version: None,
+        abandoned: None,
     }
 }

@@ -58,7 +58,7 @@ on_both_engines! {
         let mut ids = Vec::new();
         for number in 1..=3 {
             let id = signed_row(&*store, number).await;
-            store.record_entry(id, LOG, &entry(number, 1_000)).await.unwrap();
+            store.record_entry(id, &entry(number, 1_000)).await.unwrap();
             ids.push(id);
         }
         assert_eq!(store.import_own_entries(10).await.unwrap(), 3);
@@ -90,7 +90,7 @@ on_both_engines! {
         let counts = store.own_entry_counts().await.unwrap();
         assert_eq!((counts.proved, counts.waiting), (1, 1));
         // A newer backup is restored.
-        store.record_entry(ids[1], LOG, &entry(2, 1_000)).await.unwrap();
+        store.record_entry(ids[1], &entry(2, 1_000)).await.unwrap();
         assert_eq!(store.import_own_entries(10).await.unwrap(), 1);
     }
 }

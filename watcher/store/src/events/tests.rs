@@ -1,7 +1,7 @@
 //! The intake queue, on both engines.
 
 use crate::testing::{digest, event, image, job, on_both_engines, tag};
-use crate::{FinishedJob, JobOutcome, JobState, NewEvent, Skip};
+use crate::{Claim, FinishedJob, JobOutcome, JobState, NewEvent, NewJob, ParkedBecause, Postponed, Skip, Wanted};
 
 on_both_engines! {
     async fn a_redelivered_push_is_queued_once(database) {
@@ -12,12 +12,13 @@ on_both_engines! {
         for _ in 0..3 {
             let leased = store.lease_event(60_000).await.unwrap().unwrap();
             assert_eq!(leased.event, push);
-            assert!(store.finish_event(&leased, &[job("team/app", digest(1), "v1")], &[]).await.unwrap());
+            let announced = NewJob { pushed_at: Some(push.received_at), ..job("team/app", digest(1), "v1") };
+            assert!(store.finish_event(&leased, &[announced], &[]).await.unwrap());
         }
         assert!(store.lease_event(60_000).await.unwrap().is_none());
         assert_eq!(store.counts().await.unwrap().jobs_ready, 1);
         let leased = store.lease_job(60_000).await.unwrap().unwrap();
-        assert_eq!(leased.first_seen_at, push.received_at);
+        assert_eq!((leased.first_seen_at, leased.pushed_at), (push.received_at, Some(push.received_at)));
         assert!(store.lease_job(60_000).await.unwrap().is_none());
     }
 
@@ -56,8 +57,8 @@ on_both_engines! {
 
         let jobs = [job("team/app", digest(1), "v1")];
         assert!(!store.finish_event(&lost, &jobs, &[]).await.unwrap());
-        assert!(!store.retry_event(&lost, 0, "late").await.unwrap());
-        assert!(!store.park_event(&lost, "late").await.unwrap());
+        assert!(!store.retry_event(&lost, &Postponed::attempt(0, "late")).await.unwrap());
+        assert!(!store.park_event(&lost, ParkedBecause::Failed, "late").await.unwrap());
         let counts = store.counts().await.unwrap();
         assert_eq!((counts.jobs_ready, counts.events_leased, counts.events_parked), (0, 1, 0));
         assert!(store.finish_event(&held, &jobs, &[]).await.unwrap());
@@ -68,13 +69,13 @@ on_both_engines! {
         let store = database.store();
         store.record_events(&[event("team/app", None)]).await.unwrap();
         let leased = store.lease_event(60_000).await.unwrap().unwrap();
-        assert!(store.retry_event(&leased, 3_600_000, "the registry is away").await.unwrap());
+        assert!(store.retry_event(&leased, &Postponed::attempt(3_600_000, "the registry is away")).await.unwrap());
         assert!(store.lease_event(60_000).await.unwrap().is_none());
         assert_eq!(store.counts().await.unwrap().events_waiting, 1);
 
         store.record_events(&[event("team/app", None)]).await.unwrap();
         let leased = store.lease_event(60_000).await.unwrap().unwrap();
-        assert!(store.retry_event(&leased, 0, "again").await.unwrap());
+        assert!(store.retry_event(&leased, &Postponed::attempt(0, "again")).await.unwrap());
         assert_eq!(store.lease_event(60_000).await.unwrap().unwrap().attempts, 2);
     }
 
@@ -146,5 +147,26 @@ on_both_engines! {
         }
         let row = store.job(&name.registry, &name.repository, &digest(1)).await.unwrap().unwrap();
         assert_eq!(row.state, JobState::Done);
+    }
+
+    async fn an_event_that_never_reports_back_is_parked(database) {
+        let store = database.store();
+        store.record_events(&[event("team/app", None)]).await.unwrap();
+        for _ in 0..5 {
+            assert!(matches!(store.claim_event(Wanted::Any, 0).await.unwrap(), Claim::Taken(_)));
+        }
+        let parked = store.claim_event(Wanted::Any, 0).await.unwrap();
+        assert!(matches!(parked, Claim::Parked { because: ParkedBecause::Poison, .. }), "{parked:?}");
+        assert_eq!(store.counts().await.unwrap().events_parked, 1);
+    }
+
+    async fn an_event_that_cannot_be_read_is_parked_alone(database) {
+        let store = database.store();
+        store.record_events(&[event("team/app", None), event("team/other", None)]).await.unwrap();
+        database.execute("UPDATE push_events SET tag = 'no tag!' WHERE id = 1").await;
+        let leased = store.lease_event(60_000).await.unwrap().unwrap();
+        assert_eq!(leased.event.repository.as_str(), "team/other");
+        assert_eq!(store.due_events(10).await.unwrap().len(), 0);
+        assert_eq!(store.parked(10).await.unwrap()[0].tag.as_deref(), Some("no tag!"));
     }
 }

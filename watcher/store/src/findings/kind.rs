@@ -1,8 +1,5 @@
 //! The closed sets of findings: what can be seen, how bad it is, and where a finding stands.
 
-use std::fmt;
-use std::str::FromStr;
-
 use crate::jobs::words;
 
 /// How bad it is.

@@ -1,11 +1,9 @@
 //! A job as it is stored.
 
-use std::fmt;
-use std::str::FromStr;
-
 use bundle::{Digest, RegistryHost, Repository, Tag};
 
 use super::LeasedJob;
+use crate::ParkedBecause;
 use crate::column::{converted, from_row, parsed, parsed_option};
 
 /// A stored word that names no member of a closed set.
@@ -33,7 +31,7 @@ macro_rules! words {
             }
         }
 
-        impl FromStr for $Set {
+        impl std::str::FromStr for $Set {
             type Err = $crate::jobs::UnknownWord;
 
             fn from_str(word: &str) -> Result<Self, Self::Err> {
@@ -44,8 +42,8 @@ macro_rules! words {
             }
         }
 
-        impl fmt::Display for $Set {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $Set {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
@@ -63,6 +61,15 @@ pub enum JobClass {
 }
 
 words!(JobClass, "job class", Push = "push", Hand = "hand");
+
+impl JobClass {
+    /// Its place in the queue: smaller goes first. Live work is 0.
+    pub const fn priority(self) -> i64 {
+        match self {
+            Self::Push | Self::Hand => 0,
+        }
+    }
+}
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -120,6 +127,16 @@ pub struct JobRow {
     pub due_at: i64,
     /// When it was done or skipped.
     pub finished_at: Option<i64>,
+    /// How often in a row the registry said that it is not there.
+    pub absences: u32,
+    /// Since when, in unix milliseconds.
+    pub absent_since: Option<i64>,
+    /// Why it is parked.
+    pub parked_because: Option<ParkedBecause>,
+    /// The endpoint whose trouble it waits out.
+    pub waits_for: Option<String>,
+    /// When the push was announced for which it last became ready, in unix milliseconds.
+    pub pushed_at: Option<i64>,
 }
 
 from_row!(JobRow, |row| Ok(Self {
@@ -137,6 +154,11 @@ from_row!(JobRow, |row| Ok(Self {
     enqueued_at: row.try_get("enqueued_at")?,
     due_at: row.try_get("due_at")?,
     finished_at: row.try_get("finished_at")?,
+    absences: converted("absences", row.try_get::<i64, _>("absences")?)?,
+    absent_since: row.try_get("absent_since")?,
+    parked_because: parsed_option("parked_because", row.try_get("parked_because")?)?,
+    waits_for: row.try_get("waits_for")?,
+    pushed_at: row.try_get("pushed_at")?,
 }));
 
 from_row!(LeasedJob, |row| Ok(Self {
@@ -152,4 +174,8 @@ from_row!(LeasedJob, |row| Ok(Self {
     class: parsed("class", row.try_get("class")?)?,
     first_seen_at: row.try_get("first_seen_at")?,
     enqueued_at: row.try_get("enqueued_at")?,
+    absences: converted("absences", row.try_get::<i64, _>("absences")?)?,
+    absent_since: row.try_get("absent_since")?,
+    pushed_at: row.try_get("pushed_at")?,
+    children_of_wake: row.try_get("children_of_wake")?,
 }));

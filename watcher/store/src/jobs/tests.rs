@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::testing::{digest, image, job, on_both_engines, tag};
-use crate::{FinishedJob, JobClass, JobOutcome, JobRow, JobState, NewJob, ParkedFilter, Store};
+use crate::{
+    Claim, FinishedJob, JobClass, JobOutcome, JobRow, JobState, NewJob, ParkedBecause, ParkedFilter, Postponed, Store,
+    Wanted,
+};
 
 async fn row(store: &dyn Store, number: u64) -> JobRow {
     let name = image("team/app");
@@ -49,8 +52,8 @@ on_both_engines! {
         let before = row(&*store, 1).await;
 
         assert!(!store.heartbeat_job(&lost, 60_000).await.unwrap());
-        assert!(!store.retry_job(&lost, 0, "late").await.unwrap());
-        assert!(!store.park_job(&lost, "late").await.unwrap());
+        assert!(!store.retry_job(&lost, &Postponed::attempt(0, "late")).await.unwrap());
+        assert!(!store.park_job(&lost, ParkedBecause::Failed, "late").await.unwrap());
         let ended = store.finish_job(&lost, &JobOutcome::Signed).await.unwrap();
         assert_eq!(ended, FinishedJob::LeaseLost);
         assert_eq!(row(&*store, 1).await, before);
@@ -61,10 +64,10 @@ on_both_engines! {
         let store = database.store();
         store.enqueue_job(&job("team/app", digest(1), "v1")).await.unwrap();
         let wanted = store.enqueue_job(&job("team/app", digest(2), "v2")).await.unwrap();
-        let leased = store.lease_this_job(wanted, 60_000).await.unwrap().unwrap();
+        let leased = store.claim_job(Wanted::Id(wanted), 60_000).await.unwrap().taken().unwrap();
         assert_eq!((leased.id, leased.digest), (wanted, digest(2)));
         // Held by us, so nobody gets it a second time; the other is still there for a worker.
-        assert!(store.lease_this_job(wanted, 60_000).await.unwrap().is_none());
+        assert!(store.claim_job(Wanted::Id(wanted), 60_000).await.unwrap().taken().is_none());
         assert_eq!(store.lease_job(60_000).await.unwrap().unwrap().digest, digest(1));
     }
 
@@ -141,7 +144,7 @@ on_both_engines! {
         let store = database.store();
         store.enqueue_job(&job("team/app", digest(1), "v1")).await.unwrap();
         let leased = store.lease_job(60_000).await.unwrap().unwrap();
-        store.retry_job(&leased, 0, "first a hiccup").await.unwrap();
+        store.retry_job(&leased, &Postponed::attempt(0, "first a hiccup")).await.unwrap();
         let leased = store.lease_job(60_000).await.unwrap().unwrap();
         assert_eq!(row(&*store, 1).await.last_error.as_deref(), Some("first a hiccup"));
         let (reason, detail) = ("no-rule".to_owned(), "no rule matches v1".to_owned());
@@ -159,7 +162,7 @@ on_both_engines! {
         let store = database.store();
         store.enqueue_job(&job("team/app", digest(1), "v1")).await.unwrap();
         let leased = store.lease_job(60_000).await.unwrap().unwrap();
-        assert!(store.retry_job(&leased, 3_600_000, "the log is away").await.unwrap());
+        assert!(store.retry_job(&leased, &Postponed::attempt(3_600_000, "the log is away")).await.unwrap());
         assert!(store.lease_job(60_000).await.unwrap().is_none());
         store.enqueue_job(&job("team/app", digest(1), "v1")).await.unwrap();
         assert_eq!(store.lease_job(60_000).await.unwrap().unwrap().attempts, 2);
@@ -170,11 +173,11 @@ on_both_engines! {
         for number in 0..2 {
             store.enqueue_job(&job("team/app", digest(number), "v1")).await.unwrap();
             let leased = store.lease_job(60_000).await.unwrap().unwrap();
-            assert!(store.park_job(&leased, "denied").await.unwrap());
+            assert!(store.park_job(&leased, ParkedBecause::Failed, "denied").await.unwrap());
         }
         store.record_events(&[crate::testing::event("team/app", Some(digest(9)))]).await.unwrap();
         let leased = store.lease_event(60_000).await.unwrap().unwrap();
-        assert!(store.park_event(&leased, "no such registry").await.unwrap());
+        assert!(store.park_event(&leased, ParkedBecause::Failed, "no such registry").await.unwrap());
 
         assert!(store.lease_job(60_000).await.unwrap().is_none());
         assert!(store.lease_event(60_000).await.unwrap().is_none());
@@ -204,7 +207,7 @@ on_both_engines! {
         store.enqueue_job(&job("team/app", digest(1), "v1")).await.unwrap();
         let leased = store.lease_job(60_000).await.unwrap().unwrap();
         store.enqueue_job(&job("team/app", digest(1), "v1")).await.unwrap();
-        assert!(store.park_job(&leased, "denied").await.unwrap());
+        assert!(store.park_job(&leased, ParkedBecause::Failed, "denied").await.unwrap());
         assert_eq!(row(&*store, 1).await.state, JobState::Ready);
     }
 
@@ -212,7 +215,7 @@ on_both_engines! {
         let store = database.store();
         store.enqueue_job(&job("team/app", digest(1), "v1")).await.unwrap();
         let leased = store.lease_job(60_000).await.unwrap().unwrap();
-        store.park_job(&leased, "denied").await.unwrap();
+        store.park_job(&leased, ParkedBecause::Failed, "denied").await.unwrap();
         let hand = NewJob { class: JobClass::Hand, ..job("team/app", digest(1), "v1") };
         store.enqueue_job(&hand).await.unwrap();
         let leased = store.lease_job(60_000).await.unwrap().unwrap();
@@ -250,5 +253,109 @@ on_both_engines! {
         assert!(store.lock_digest("k", 60_000).await.unwrap().is_some());
         let late = store.finish_job(&lost, &JobOutcome::Signed).await.unwrap();
         assert_eq!(late, FinishedJob::LeaseLost);
+    }
+
+    async fn work_that_never_reports_back_is_parked_and_holds_up_nothing(database) {
+        let store = database.store();
+        store.enqueue_job(&job("team/app", digest(1), "v1")).await.unwrap();
+        let name = image("team/app");
+        let of = |suspects| Wanted::Of {
+            registry: name.registry.as_str(),
+            repository: name.repository.as_str(),
+            suspects,
+        };
+        // A lease that ends at once, and no word: as if the process had been killed.
+        for _ in 0..2 {
+            assert!(matches!(store.claim_job(of(false), 0).await.unwrap(), Claim::Taken(_)));
+        }
+        // From then on it is suspected: a process that holds one suspect takes no other.
+        assert_eq!(store.claim_job(of(false), 0).await.unwrap(), Claim::Gone);
+        for _ in 0..3 {
+            assert!(matches!(store.claim_job(of(true), 0).await.unwrap(), Claim::Taken(_)));
+        }
+        store.enqueue_job(&job("team/app", digest(2), "v2")).await.unwrap();
+        let parked = store.claim_job(of(true), 60_000).await.unwrap();
+        assert!(matches!(parked, Claim::Parked { because: ParkedBecause::Poison, .. }), "{parked:?}");
+        assert_eq!(row(&*store, 1).await.state, JobState::Parked);
+        assert_eq!(store.lease_job(60_000).await.unwrap().unwrap().digest, digest(2));
+        // A push does not wake it, a person does.
+        store.enqueue_job(&job("team/app", digest(1), "v1")).await.unwrap();
+        assert_eq!(row(&*store, 1).await.state, JobState::Parked);
+        store.enqueue_job(&NewJob { class: JobClass::Hand, ..job("team/app", digest(1), "v1") }).await.unwrap();
+        assert!(matches!(store.claim_job(of(false), 0).await.unwrap(), Claim::Taken(_)));
+    }
+
+    async fn a_report_clears_the_suspicion(database) {
+        let store = database.store();
+        store.enqueue_job(&job("team/app", digest(1), "v1")).await.unwrap();
+        for _ in 0..20 {
+            store.lease_job(0).await.unwrap().unwrap();
+            let held = store.lease_job(60_000).await.unwrap().unwrap();
+            assert!(store.retry_job(&held, &Postponed::attempt(0, "away")).await.unwrap());
+        }
+        assert_eq!(row(&*store, 1).await.state, JobState::Ready);
+    }
+
+    async fn a_row_that_cannot_be_read_is_parked_alone(database) {
+        let store = database.store();
+        for number in 1..4 {
+            store.enqueue_job(&job("team/app", digest(number), "v1")).await.unwrap();
+        }
+        database.execute("UPDATE jobs SET class = 'of a later version', due_at = 1 WHERE id = 1").await;
+        database.execute("INSERT INTO job_tags (job_id, tag, seen_at) VALUES (2, 'no tag!', 1)").await;
+        let leased = store.lease_job(60_000).await.unwrap().unwrap();
+        assert_eq!(leased.digest, digest(3));
+        assert!(store.lease_job(60_000).await.unwrap().is_none());
+        let parked = store.parked(10).await.unwrap();
+        assert_eq!(parked.len(), 2);
+        assert!(parked.iter().all(|row| row.last_error.contains("cannot be read")), "{parked:?}");
+    }
+
+    async fn the_queue_is_walked_by_repository_however_long_one_of_them_is(database) {
+        let store = database.store();
+        for number in 0..300 {
+            store.enqueue_job(&job("team/flood", digest(number), "v1")).await.unwrap();
+        }
+        store.enqueue_job(&job("team/quiet", digest(1_000), "v1")).await.unwrap();
+        store.enqueue_job(&job("zoo/last", digest(1_001), "v1")).await.unwrap();
+        let names = |due: &[crate::DueRepository]| -> Vec<String> {
+            let mut names: Vec<String> = due.iter().map(|due| due.repository.clone()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(&store.due_jobs(100).await.unwrap()), ["team/flood", "team/quiet", "zoo/last"]);
+        assert_eq!(store.due_jobs(2).await.unwrap().len(), 2);
+        let quiet = image("team/quiet");
+        let wanted = Wanted::Of {
+            registry: quiet.registry.as_str(),
+            repository: quiet.repository.as_str(),
+            suspects: true,
+        };
+        let held = store.claim_job(wanted, 60_000).await.unwrap().taken().unwrap();
+        assert_eq!(held.digest, digest(1_000));
+        assert_eq!(names(&store.due_jobs(100).await.unwrap()), ["team/flood", "zoo/last"]);
+        store.retry_job(&held, &Postponed::attempt(3_600_000, "later")).await.unwrap();
+        assert_eq!(names(&store.due_jobs(100).await.unwrap()), ["team/flood", "zoo/last"]);
+        assert!(store.due_events(10).await.unwrap().is_empty());
+    }
+
+    async fn the_children_of_an_index_are_queued_once_for_each_time_it_is_asked_for(database) {
+        let store = database.store();
+        let children = [job("team/app", digest(8), "v1"), job("team/app", digest(7), "v1")];
+        store.enqueue_job(&job("team/app", digest(1), "v1")).await.unwrap();
+        let index = store.lease_job(60_000).await.unwrap().unwrap();
+        assert!(store.enqueue_children(&index, &children).await.unwrap());
+        assert!(!store.enqueue_children(&index, &children).await.unwrap());
+        store.retry_job(&index, &Postponed::attempt(0, "the log is away")).await.unwrap();
+        let wakes = row(&*store, 7).await.wakes;
+        database.execute("UPDATE jobs SET due_at = due_at + 3600000 WHERE id <> 1").await;
+        let index = store.lease_job(60_000).await.unwrap().unwrap();
+        assert!(!store.enqueue_children(&index, &children).await.unwrap(), "a retry wakes no child");
+        assert_eq!(row(&*store, 7).await.wakes, wakes);
+        store.finish_job(&index, &JobOutcome::Signed).await.unwrap();
+        store.enqueue_job(&job("team/app", digest(1), "v2")).await.unwrap();
+        let index = store.lease_job(60_000).await.unwrap().unwrap();
+        assert!(store.enqueue_children(&index, &children).await.unwrap());
+        assert!(row(&*store, 7).await.wakes > wakes);
     }
 }

@@ -1,8 +1,5 @@
 //! A row of the ledger as it is stored.
 
-use std::fmt;
-use std::str::FromStr;
-
 use bundle::{Digest, Format, ImageName, ImageReference};
 
 use super::{Material, RecordedEntry, RecordedSignature};
@@ -21,9 +18,19 @@ pub enum Stage {
     Material,
     /// In the registry.
     Attached,
+    /// Given up before a log was told.
+    Abandoned,
 }
 
-words!(Stage, "ledger stage", Intended = "intended", Signed = "signed", Material = "material", Attached = "attached",);
+words!(
+    Stage,
+    "ledger stage",
+    Intended = "intended",
+    Signed = "signed",
+    Material = "material",
+    Attached = "attached",
+    Abandoned = "abandoned",
+);
 
 /// One signature of ours, as far as it has come.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -58,12 +65,31 @@ pub struct LedgerRow {
     pub attached_manifest: Option<Digest>,
     /// It was found in the registry when it was first attached, not made by this ledger.
     pub adopted: bool,
+    /// Which attempt this is, from 1 on.
+    pub attempt: i64,
+    /// How often the key was asked for it, counted before it was.
+    pub key_uses: i64,
+    /// Which version of the key signed, where its keeper has versions.
+    pub key_version: Option<String>,
+    /// Given up, and why.
+    pub abandoned: Option<Abandoned>,
+}
+
+/// A row that was given up.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Abandoned {
+    /// When, in unix milliseconds.
+    pub at: i64,
+    /// Why.
+    pub because: String,
 }
 
 impl LedgerRow {
     /// How far this row is filled.
     pub fn stage(&self) -> Stage {
-        if self.attached_at.is_some() {
+        if self.abandoned.is_some() {
+            Stage::Abandoned
+        } else if self.attached_at.is_some() {
             Stage::Attached
         } else if self.material.is_some() {
             Stage::Material
@@ -122,12 +148,23 @@ from_row!(LedgerRow, |row| {
         attached_at: row.try_get("attached_at")?,
         attached_manifest: parsed_option("attached_manifest", row.try_get("attached_manifest")?)?,
         adopted: row.try_get::<i64, _>("adopted")? != 0,
+        attempt: row.try_get("attempt")?,
+        key_uses: row.try_get("key_uses")?,
+        key_version: row.try_get("key_version")?,
+        abandoned: match row.try_get::<Option<i64>, _>("abandoned_at")? {
+            Some(at) => {
+                let because = row.try_get::<Option<String>, _>("abandoned_because")?.unwrap_or_default();
+                Some(Abandoned { at, because })
+            }
+            None => None,
+        },
     })
 });
 
 from_row!(RecordedEntry, |row| {
     let leaf_hash: Vec<u8> = row.try_get("leaf_hash")?;
     Ok(Self {
+        log_origin: row.try_get("log_origin")?,
         log_index: converted("log_index", row.try_get::<i64, _>("log_index")?)?,
         leaf_hash: converted("leaf_hash", leaf_hash.as_slice())?,
         entry_json: row.try_get("entry_json")?,

@@ -29,6 +29,15 @@ macro_rules! stamp_ledger {
                 Self::row_in(tx, crate::ledger::LedgerKey::Id(id)).await?.ok_or(crate::StoreError::UnknownRow { id })
             }
 
+            /// [`Self::known_row`], for a row that is about to take a step.
+            async fn standing_row(
+                tx: &mut sqlx::Transaction<'_, $Database>,
+                id: i64,
+            ) -> Result<crate::LedgerRow, crate::StoreError> {
+                let row = Self::known_row(tx, id).await?;
+                if row.abandoned.is_some() { Err(crate::StoreError::Abandoned { id }) } else { Ok(row) }
+            }
+
             /// The trust zone of an identity, within the caller's transaction.
             async fn trust_zone(
                 tx: &mut sqlx::Transaction<'_, $Database>,
@@ -108,6 +117,30 @@ macro_rules! stamp_ledger {
                     .await?)
             }
 
+            async fn count_key_use(&self, id: i64) -> Result<(), crate::StoreError> {
+                let mut tx = self.begin().await?;
+                let counted =
+                    sqlx::query(crate::ledger::sql::COUNT_KEY_USE).bind(id).execute(&mut *tx).await?.rows_affected();
+                if counted == 0 {
+                    return Err(crate::StoreError::Abandoned { id });
+                }
+                tx.commit().await?;
+                Ok(())
+            }
+
+            async fn abandon(&self, id: i64, because: &str, at: i64) -> Result<bool, crate::StoreError> {
+                let mut tx = self.begin().await?;
+                let abandoned = sqlx::query(crate::ledger::sql::ABANDON)
+                    .bind(id)
+                    .bind(at)
+                    .bind(crate::column::text(because))
+                    .execute(&mut *tx)
+                    .await?
+                    .rows_affected();
+                tx.commit().await?;
+                Ok(abandoned > 0)
+            }
+
             async fn record_signature(
                 &self,
                 id: i64,
@@ -127,22 +160,17 @@ macro_rules! stamp_ledger {
                 Ok(row)
             }
 
-            async fn record_entry(
-                &self,
-                id: i64,
-                log_origin: &str,
-                entry: &crate::RecordedEntry,
-            ) -> Result<(), crate::StoreError> {
+            async fn record_entry(&self, id: i64, entry: &crate::RecordedEntry) -> Result<(), crate::StoreError> {
                 use crate::ledger::sql;
                 let log_index = crate::column::signed("log_index", entry.log_index)?;
                 let mut tx = self.begin().await?;
-                if Self::known_row(&mut tx, id).await?.signature.is_none() {
+                if Self::standing_row(&mut tx, id).await?.signature.is_none() {
                     let (step, needs) = ("log entry", "signature");
                     return Err(crate::StoreError::OutOfOrder { id, step, needs });
                 }
                 sqlx::query(sql::INSERT_ENTRY)
                     .bind(id)
-                    .bind(log_origin)
+                    .bind(&entry.log_origin)
                     .bind(log_index)
                     .bind(entry.leaf_hash.as_slice())
                     .bind(&entry.entry_json)
@@ -151,14 +179,14 @@ macro_rules! stamp_ledger {
                     .await?;
                 let (leaf_hash,): (Vec<u8>,) = sqlx::query_as(sql::LEAF_HASH)
                     .bind(id)
-                    .bind(log_origin)
+                    .bind(&entry.log_origin)
                     .bind(log_index)
                     .fetch_one(&mut *tx)
                     .await?;
                 if leaf_hash != entry.leaf_hash {
                     return Err(crate::StoreError::EntryConflict {
                         id,
-                        log_origin: log_origin.to_owned(),
+                        log_origin: entry.log_origin.clone(),
                         log_index: entry.log_index,
                     });
                 }
@@ -177,7 +205,7 @@ macro_rules! stamp_ledger {
             ) -> Result<crate::LedgerRow, crate::StoreError> {
                 use crate::ledger::sql;
                 let mut tx = self.begin().await?;
-                if Self::known_row(&mut tx, id).await?.signature.is_none() {
+                if Self::standing_row(&mut tx, id).await?.signature.is_none() {
                     let (step, needs) = ("material", "signature");
                     return Err(crate::StoreError::OutOfOrder { id, step, needs });
                 }
@@ -202,7 +230,7 @@ macro_rules! stamp_ledger {
                 at: i64,
             ) -> Result<(), crate::StoreError> {
                 let mut tx = self.begin().await?;
-                if Self::known_row(&mut tx, id).await?.material.is_none() && !adopted {
+                if Self::standing_row(&mut tx, id).await?.material.is_none() && !adopted {
                     let (step, needs) = ("attachment", "material");
                     return Err(crate::StoreError::OutOfOrder { id, step, needs });
                 }

@@ -24,7 +24,13 @@ fn signature(byte: u8) -> RecordedSignature {
 }
 
 fn entry(log_index: u64, byte: u8) -> RecordedEntry {
-    RecordedEntry { log_index, leaf_hash: [byte; 32], entry_json: vec![byte], at: 12 }
+    RecordedEntry {
+        log_origin: "log.example.com".to_owned(),
+        log_index,
+        leaf_hash: [byte; 32],
+        entry_json: vec![byte],
+        at: 12,
+    }
 }
 
 fn material(byte: u8) -> Material {
@@ -43,7 +49,7 @@ on_both_engines! {
 
         let row = store.record_signature(row.id, &signature(4)).await.unwrap();
         assert_eq!((row.stage(), row.signature.as_ref()), (Stage::Signed, Some(&signature(4))));
-        store.record_entry(row.id, "log.example.com", &entry(7, 1)).await.unwrap();
+        store.record_entry(row.id, &entry(7, 1)).await.unwrap();
         let row = store.record_material(row.id, &material(5)).await.unwrap();
         assert_eq!((row.stage(), row.material.as_ref()), (Stage::Material, Some(&material(5))));
         assert_eq!(store.counts().await.unwrap().ledger_material, 1);
@@ -160,11 +166,11 @@ on_both_engines! {
         let id = store.intend(&intent(1)).await.unwrap().id;
         store.record_signature(id, &signature(1)).await.unwrap();
         let second = RecordedEntry { at: 20, ..entry(9, 1) };
-        store.record_entry(id, "log.example.com", &entry(40, 1)).await.unwrap();
-        store.record_entry(id, "log.example.com", &second).await.unwrap();
-        store.record_entry(id, "log.example.com", &second).await.unwrap();
+        store.record_entry(id, &entry(40, 1)).await.unwrap();
+        store.record_entry(id, &second).await.unwrap();
+        store.record_entry(id, &second).await.unwrap();
         assert_eq!(store.entries(id).await.unwrap(), [entry(40, 1), second]);
-        store.record_entry(id, "successor.example.com", &entry(40, 1)).await.unwrap();
+        store.record_entry(id, &RecordedEntry { log_origin: "successor.example.com".to_owned(), ..entry(40, 1) }).await.unwrap();
         assert_eq!(store.entries(id).await.unwrap().len(), 3);
     }
 
@@ -172,10 +178,10 @@ on_both_engines! {
         let store = database.store();
         let id = store.intend(&intent(1)).await.unwrap().id;
         store.record_signature(id, &signature(1)).await.unwrap();
-        store.record_entry(id, "log.example.com", &entry(40, 1)).await.unwrap();
-        let refused = store.record_entry(id, "log.example.com", &entry(40, 2)).await.unwrap_err();
+        store.record_entry(id, &entry(40, 1)).await.unwrap();
+        let refused = store.record_entry(id, &entry(40, 2)).await.unwrap_err();
         assert!(matches!(refused, StoreError::EntryConflict { log_index: 40, .. }));
-        let beyond = store.record_entry(id, "log.example.com", &entry(u64::MAX, 2)).await;
+        let beyond = store.record_entry(id, &entry(u64::MAX, 2)).await;
         assert!(matches!(beyond, Err(StoreError::OutOfRange { .. })));
         assert_eq!(store.entries(id).await.unwrap(), [entry(40, 1)]);
     }
@@ -187,7 +193,7 @@ on_both_engines! {
         assert!(matches!(store.ledger_row(1).await, Err(StoreError::UnknownRow { id: 1 })));
 
         let id = store.intend(&intent(1)).await.unwrap().id;
-        let entered = store.record_entry(id, "log.example.com", &entry(1, 1)).await;
+        let entered = store.record_entry(id, &entry(1, 1)).await;
         assert!(matches!(entered, Err(StoreError::OutOfOrder { needs: "signature", .. })));
         let early = store.record_material(id, &material(1)).await;
         assert!(matches!(early, Err(StoreError::OutOfOrder { needs: "signature", .. })));
@@ -202,5 +208,44 @@ on_both_engines! {
         store.record_attached(id, &digest(2), true, 20).await.unwrap();
         let row = store.ledger_row(id).await.unwrap();
         assert_eq!((row.stage(), row.adopted, row.signature), (Stage::Attached, true, None));
+    }
+
+    async fn an_abandoned_row_takes_no_step_and_the_next_attempt_is_a_row_of_its_own(database) {
+        let store = database.store();
+        let first = store.intend(&intent(1)).await.unwrap();
+        assert_eq!((first.attempt, first.key_uses), (1, 0));
+        store.count_key_use(first.id).await.unwrap();
+        store.record_signature(first.id, &signature(1)).await.unwrap();
+        assert!(store.abandon(first.id, "the tag moved on", 50).await.unwrap());
+        assert!(!store.abandon(first.id, "again", 60).await.unwrap());
+        let given_up = store.ledger_row(first.id).await.unwrap();
+        assert_eq!((given_up.stage(), given_up.key_uses), (Stage::Abandoned, 1));
+        let why = given_up.abandoned.as_ref().map(|abandoned| (abandoned.at, abandoned.because.as_str()));
+        assert_eq!(why, Some((50, "the tag moved on")));
+
+        let material = Material { artifact: vec![1], manifest: None, at: 51 };
+        let refused = |outcome: Result<(), StoreError>| matches!(outcome, Err(StoreError::Abandoned { .. }));
+        assert!(refused(store.count_key_use(first.id).await));
+        assert!(refused(store.record_entry(first.id, &entry(1, 1)).await));
+        assert!(refused(store.record_material(first.id, &material).await.map(|_| ())));
+        assert!(refused(store.record_attached(first.id, &crate::testing::digest(9), true, 52).await));
+        assert_eq!(store.ledger_row(first.id).await.unwrap(), given_up);
+
+        let second = store.intend(&intent(1)).await.unwrap();
+        assert_eq!((second.attempt, second.stage()), (2, Stage::Intended));
+        assert_ne!(second.id, first.id);
+        assert_eq!(store.intend(&intent(1)).await.unwrap(), second);
+        store.record_signature(second.id, &signature(2)).await.unwrap();
+        store.record_entry(second.id, &entry(1, 1)).await.unwrap();
+        assert!(!store.abandon(second.id, "too late", 70).await.unwrap(), "a log was told");
+        assert_eq!(store.entries(second.id).await.unwrap()[0].log_origin, "log.example.com");
+    }
+
+    async fn an_intent_without_a_signature_can_be_abandoned_too(database) {
+        let store = database.store();
+        let row = store.intend(&intent(1)).await.unwrap();
+        assert!(store.abandon(row.id, "the tag moved on", 50).await.unwrap());
+        let unchanged = store.record_signature(row.id, &signature(1)).await.unwrap();
+        assert!(unchanged.signature.is_none());
     }
 }

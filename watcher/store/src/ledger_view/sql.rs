@@ -10,7 +10,7 @@ macro_rules! select_bare_row {
 SELECT s.id, s.registry, s.repository, s.digest, s.identity, s.format, s.identity_name,
     s.public_key_spki, s.log_origin, s.trust_zone, s.class, s.intended_at, s.payload,
     s.signed_digest, s.signature, s.signed_at, s.attached_at, s.attached_manifest, s.adopted,
-    NULL AS artifact, NULL AS manifest, NULL AS material_at
+    s.attempt, s.key_uses, s.key_version, s.abandoned_at, s.abandoned_because, NULL AS artifact, NULL AS manifest, NULL AS material_at
 FROM signatures s WHERE ",
             $condition
         )

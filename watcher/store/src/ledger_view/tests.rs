@@ -1,7 +1,7 @@
 //! The view of the ledger, on both engines.
 
 use crate::testing::{digest, entry, image, on_both_engines, root, signed_row};
-use crate::{EntryCursor, Intent, JobClass, Material};
+use crate::{EntryCursor, Intent, JobClass, Material, RecordedEntry};
 
 /// What [`signed_row`] signs with.
 fn signature(number: u64) -> Vec<u8> {
@@ -76,7 +76,7 @@ on_both_engines! {
         let (first, second) = (signed_row(&*store, 1).await, signed_row(&*store, 2).await);
         let places = [(first, "b", 5), (first, "b", 40), (first, "a", 7), (second, "a", 6)];
         for (id, origin, index) in places {
-            store.record_entry(id, origin, &entry(index, 2_000 + index as i64)).await.unwrap();
+            store.record_entry(id, &RecordedEntry { log_origin: origin.to_owned(), ..entry(index, 2_000 + index as i64) }).await.unwrap();
         }
         let mut walked = Vec::new();
         let mut cursor = EntryCursor::default();

@@ -1,7 +1,7 @@
 //! Entries of our own, on both engines.
 
 use crate::testing::{entry, finding, on_both_engines, root, signed_row, sinks};
-use crate::{FindingFilter, OwnEntryCounts, OwnEntryState, Severity, Store};
+use crate::{FindingFilter, OwnEntryCounts, OwnEntryState, RecordedEntry, Severity, Store};
 
 const LOG: &str = "log.example.com";
 const HOUR: i64 = 3_600_000;
@@ -9,7 +9,7 @@ const HOUR: i64 = 3_600_000;
 /// A signed row with one entry.
 async fn entered(store: &dyn Store, number: u64, at: i64) -> i64 {
     let id = signed_row(store, number).await;
-    store.record_entry(id, LOG, &entry(number, at)).await.unwrap();
+    store.record_entry(id, &entry(number, at)).await.unwrap();
     id
 }
 
@@ -84,7 +84,7 @@ on_both_engines! {
         let store = database.store();
         let first = entered(&*store, 1, 1_000).await;
         let other = "another.example.com";
-        store.record_entry(first, other, &entry(9, 1_000)).await.unwrap();
+        store.record_entry(first, &RecordedEntry { log_origin: other.to_owned(), ..entry(9, 1_000) }).await.unwrap();
         let second = entered(&*store, 2, 1_001).await;
         let third = entered(&*store, 3, 1_002).await;
         store.import_own_entries(10).await.unwrap();

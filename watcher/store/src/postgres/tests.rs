@@ -125,7 +125,7 @@ async fn the_signer_writes_no_finding_and_the_monitor_no_ledger() {
             signer.record_material(id, &material).await.unwrap();
             signer.record_material(id, &material).await.unwrap();
             signer.record_attached(id, &crate::testing::digest(9), false, 2).await.unwrap();
-            signer.record_entry(id, "log.example.com", &entry(7, 1_000)).await.unwrap();
+            signer.record_entry(id, &entry(7, 1_000)).await.unwrap();
             let job = signer.enqueue_job(&job("team/app", crate::testing::digest(1), "v1")).await.unwrap();
             let observation = NewObservation {
                 source: "worker".to_owned(),
@@ -241,7 +241,7 @@ async fn a_role_that_may_not_change_the_schema_is_told_what_to_do() {
             by_hand(&owner, "DELETE FROM _sqlx_migrations WHERE version >= 2").await.unwrap();
             for options in [&roles.signer, &roles.monitor] {
                 let Err(error) = PostgresStore::open_with(options.clone()).await else { panic!("opened") };
-                assert!(matches!(error, StoreError::SchemaRights { version: 1, needs: 3 }), "{error}");
+                assert!(matches!(error, StoreError::SchemaRights { version: 1, needs: 4 }), "{error}");
                 assert!(error.to_string().contains("owner's role") && !error.is_transient(), "{error}");
             }
             // A newer one is not touched either.
@@ -251,7 +251,7 @@ async fn a_role_that_may_not_change_the_schema_is_told_what_to_do() {
             // And on a database with nothing in it.
             by_hand(&owner, "DROP SCHEMA monitor CASCADE; DROP TABLE _sqlx_migrations").await.unwrap();
             let Err(error) = PostgresStore::open_with(roles.signer.clone()).await else { panic!("opened") };
-            assert!(matches!(error, StoreError::SchemaRights { version: 0, needs: 3 }), "{error}");
+            assert!(matches!(error, StoreError::SchemaRights { version: 0, needs: 4 }), "{error}");
             roles.drop().await;
         })
         .await;
@@ -271,14 +271,21 @@ async fn a_database_of_the_first_version_is_brought_up_to_date_with_the_keys_tha
     };
     database
         .run(|database| async move {
-            let id = crate::testing::signed_row(&*database.store(), 1).await;
-            let back = "DROP SCHEMA monitor CASCADE; DROP TABLE certificate_keys, observations;
-                DROP INDEX signatures_signed_digest, signatures_signature, log_entries_recorded;
-                DROP TRIGGER signatures_are_recorded_once ON signatures; DROP FUNCTION refuse_another_signature;
-                ALTER TABLE identities DROP COLUMN public_key_spki; DELETE FROM _sqlx_migrations WHERE version >= 2";
-            by_hand(&database.postgres_options(), back).await.unwrap();
+            let options = database.postgres_options();
+            by_hand(&options, "DROP SCHEMA monitor CASCADE; DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+                .await
+                .unwrap();
+            let mut connection = sqlx::PgConnection::connect_with(&options).await.unwrap();
+            let first = crate::migrations::until(crate::migrations::postgres(), 1);
+            first.run_direct(None, &mut connection, false).await.unwrap();
+            let row = "INSERT INTO identities VALUES ('fingerprint', 'prod', 1);
+                INSERT INTO signatures (id, registry, repository, digest, identity, format, identity_name,
+                    public_key_spki, log_origin, trust_zone, class, stage, intended_at, adopted)
+                VALUES (7, 'registry.example.com', 'team/app', 'sha256:00', 'fingerprint', 'bundle', 'release',
+                    '\\x010203', 'log.example.com', 'prod', 'push', 'intended', 1000, 0)";
+            by_hand(&options, row).await.unwrap();
             let store = database.open_again().await.unwrap();
-            assert_eq!(store.ledger_newest().await.unwrap(), Some((id, 1_000)));
+            assert_eq!(store.ledger_newest().await.unwrap(), Some((7, 1_000)));
             let keys = store.identity_keys().await.unwrap();
             assert_eq!(keys.into_iter().map(|key| key.spki).collect::<Vec<_>>(), [Some(vec![1, 2, 3])]);
             store.close().await;

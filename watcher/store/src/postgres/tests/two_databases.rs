@@ -55,7 +55,7 @@ async fn works(roles: &Roles, monitor: &PgConnectOptions) {
 
     // What the signer writes is read,
     let (id, _) = (signed_row(&signer, 1).await, signed_row(&signer, 2).await);
-    signer.record_entry(id, "log.example.com", &entry(7, 1_000)).await.unwrap();
+    signer.record_entry(id, &entry(7, 1_000)).await.unwrap();
     signer.record_certificate_key(&certificate_key()).await.unwrap();
     let (source, log_id, entry_json) = ("worker".to_owned(), [1; 32], b"{}".to_vec());
     signer.record_observation(&NewObservation { source, log_id, entry_json, image: None, at: 1 }).await.unwrap();
@@ -141,7 +141,7 @@ async fn is_refused_where_it_must_be(roles: &Roles, admin: &PgConnectOptions) {
     // The ledger of another version, and one that this role may not read.
     by_hand(&roles.owner, "INSERT INTO _sqlx_migrations VALUES (99, 'later', now(), true, '', 0)").await.unwrap();
     let Err(error) = PostgresStore::open_with(monitor.clone()).await else { panic!("opened") };
-    assert!(matches!(error, StoreError::LedgerSchema { version: 99, needs: 3 }), "{error}");
+    assert!(matches!(error, StoreError::LedgerSchema { version: 99, needs: 4 }), "{error}");
     assert!(error.to_string().contains("postgres-two-databases.sql") && !error.is_transient(), "{error}");
     by_hand(admin, &format!("REVOKE USAGE ON SCHEMA ledger FROM {}", roles.names[1])).await.unwrap();
     // The owner, who only changes the schema, has no way to the ledger either, and is told that he needs none.
