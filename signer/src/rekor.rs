@@ -11,9 +11,10 @@ pub(crate) mod tests;
 
 use bundle::entry::NewEntry;
 use bundle::log_entry::LogEntry;
-use tlog::{Checkpoint, LogKey};
+use tlog::Checkpoint;
 
 pub use error::{LogError, Untrusted};
+pub use tlog::LogKey;
 
 /// Writes to one log. The log is not trusted: an entry that comes back has been verified with the pinned key, so a
 /// lying log, or anybody between us and it, changes whether we get an entry and never what we believe of it.

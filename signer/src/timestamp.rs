@@ -106,6 +106,11 @@ impl TimestampAuthority {
         self
     }
 
+    /// Where it is, as errors name it: without what a URL may hold of secrets.
+    pub fn place(&self) -> String {
+        place(&self.url)
+    }
+
     /// Where it is.
     pub fn url(&self) -> &Url {
         &self.url

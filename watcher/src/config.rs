@@ -134,7 +134,8 @@ impl fmt::Debug for Identity {
 /// How much at once, and for how long.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Events and jobs worked on at the same time.
+    /// Events, and jobs, worked on at the same time in one registry; twice as many signatures are on their way to one
+    /// log from one trust zone.
     pub concurrency: usize,
     /// After so many tries something is parked.
     pub max_attempts: u32,
@@ -146,10 +147,16 @@ pub struct Limits {
     pub lease: Duration,
     /// How often the store is asked when nothing woke us.
     pub poll: Duration,
-    /// A tag that the registry does not have (yet) is asked for so many times.
-    pub tag_tries: u32,
-    /// Wait between two of those.
-    pub tag_delay: Duration,
+    /// A tag or manifest that was announced and is not there is asked for so long, then parked as unseen.
+    pub absence_patience: Duration,
+    /// The first wait between two of those; doubled each time, up to a minute.
+    pub absence_delay: Duration,
+    /// An event with a digest only waits so long for the index that may list it, before all tags are looked at.
+    pub index_patience: Duration,
+    /// What the registry said about a tag counts for so long, then it is asked again before the next step: moments.
+    pub authority_fresh: Duration,
+    /// What is parked because it could not be seen or done is tried again after so long.
+    pub probe_parked_after: Duration,
     /// Most tags of one repository that are looked at to find one that points to a digest.
     pub max_tags: usize,
 }
@@ -164,9 +171,12 @@ impl Default for Limits {
             longest_delay: Duration::from_secs(300),
             lease: Duration::from_secs(60),
             poll: Duration::from_millis(500),
-            tag_tries: 5,
-            tag_delay: Duration::from_secs(1),
-            max_tags: 1000,
+            absence_patience: Duration::from_secs(900),
+            absence_delay: Duration::from_secs(1),
+            index_patience: Duration::from_secs(3),
+            authority_fresh: Duration::from_secs(3),
+            probe_parked_after: Duration::from_secs(3600),
+            max_tags: 20_000,
         }
     }
 }

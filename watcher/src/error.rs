@@ -6,6 +6,7 @@ use bundle::Format;
 use signer::{PublishError, SignError};
 use store::StoreError;
 
+use crate::endpoint::Endpoint;
 use crate::intake::IntakeError;
 use crate::registry::RegistryError;
 
@@ -47,6 +48,45 @@ pub enum WorkError {
         name: String,
         /// The digest.
         digest: String,
+    },
+    /// A tag that was announced, or pointed to the digest, is not in the registry (any more, or yet).
+    #[error("the registry does not have the tag {name}:{tag}")]
+    TagGone {
+        /// `host/repository`.
+        name: String,
+        /// The tag.
+        tag: String,
+    },
+    /// No tag that the rules allow points to the digest any more, since the work began.
+    #[error("no tag that the rules allow points to {image} any more")]
+    AuthorityLost {
+        /// The image.
+        image: String,
+    },
+    /// Not all tags of a repository were looked at, so that nothing can be said about a digest.
+    #[error(
+        "{name} has more than the {looked_at} tags that were looked at, and none of those points to {digest}: \
+         push the image by a tag, or let the webhook name the tag"
+    )]
+    IncompleteLook {
+        /// `host/repository`.
+        name: String,
+        /// The digest.
+        digest: String,
+        /// How many tags were looked at.
+        looked_at: usize,
+    },
+    /// An endpoint is in trouble, and is left alone until one piece of work finds out that it is over.
+    #[error("{endpoint} is in trouble and is not asked now")]
+    EndpointShut {
+        /// The endpoint.
+        endpoint: Endpoint,
+    },
+    /// So much waits for an endpoint that this goes back to the queue.
+    #[error("no place at {endpoint}: others wait for it")]
+    NoPlace {
+        /// The endpoint.
+        endpoint: Endpoint,
     },
     /// What the ledger holds for a signature does not read back.
     #[error("ledger row {row} ({format}) does not read back: {what}")]
@@ -107,6 +147,8 @@ impl WorkError {
             Self::Publish(error) => error.is_transient(),
             Self::Store(error) => !matches!(error, StoreError::TwoTrustZones { .. }),
             Self::Intake(_) | Self::ManifestMissing { .. } | Self::Locked { .. } => true,
+            Self::TagGone { .. } | Self::AuthorityLost { .. } | Self::IncompleteLook { .. } => true,
+            Self::EndpointShut { .. } | Self::NoPlace { .. } => true,
             Self::LeaseLost | Self::TimedOut { .. } => true,
             Self::UnknownIdentity { .. }
             | Self::UnknownRegistry { .. }
@@ -127,7 +169,13 @@ impl WorkError {
     /// Whose fault it was, for the counters.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
-            Self::Registry(_) | Self::ManifestMissing { .. } | Self::IncompleteCopy { .. } => "registry",
+            Self::Registry(_)
+            | Self::ManifestMissing { .. }
+            | Self::TagGone { .. }
+            | Self::AuthorityLost { .. }
+            | Self::IncompleteLook { .. }
+            | Self::IncompleteCopy { .. } => "registry",
+            Self::EndpointShut { .. } | Self::NoPlace { .. } => "endpoint",
             Self::Store(_) | Self::Intake(_) | Self::Ledger { .. } => "store",
             Self::Sign(_) => "key",
             Self::Publish(_) => "log",

@@ -7,7 +7,7 @@ pub mod store;
 
 use std::time::Duration;
 
-use ::store::{LeasedEvent, NewEvent, NewJob, Skip, StoreError};
+use ::store::{Claim, LeasedEvent, NewEvent, NewJob, ParkedBecause, Postponed, Skip, StoreError};
 use async_trait::async_trait;
 
 pub use self::store::StoreIntake;
@@ -18,32 +18,25 @@ pub trait Intake: Send + Sync {
     /// Keeps the events. They survive a crash once this has returned.
     async fn publish(&self, events: &[NewEvent]) -> Result<(), IntakeError>;
 
-    /// The next event, ours until the lease is over.
-    async fn next(&self, lease: Duration) -> Result<Option<LeasedEvent>, IntakeError>;
+    /// The next event for which there is a place, ours until the lease is over. `place` answers whether there is one for
+    /// work in a registry and repository; it is asked before the event is taken, and what it answered last is used.
+    /// `suspects`: whether the event may be one that has ended its process before.
+    async fn next(
+        &self,
+        lease: Duration,
+        suspects: bool,
+        place: &mut (dyn for<'n> FnMut(&'n str, &'n str) -> bool + Send),
+    ) -> Result<Claim<LeasedEvent>, IntakeError>;
 
     /// What the event came to, and that it may be forgotten. The jobs and skips are durable before it is. `false`:
     /// the lease was lost, and another has it.
     async fn ack(&self, event: &LeasedEvent, jobs: &[NewJob], skips: &[Skip]) -> Result<bool, IntakeError>;
 
-    /// Gives the event back, for later or for a person. `false`: the lease was lost.
-    async fn put_back(&self, event: &LeasedEvent, how: PutBack<'_>) -> Result<bool, IntakeError>;
-}
+    /// Gives the event back, for later. `false`: the lease was lost.
+    async fn put_back(&self, event: &LeasedEvent, postponed: &Postponed<'_>) -> Result<bool, IntakeError>;
 
-/// How an event is given back.
-#[derive(Clone, Copy, Debug)]
-pub enum PutBack<'e> {
-    /// Again after a while.
-    Retry {
-        /// How long.
-        after: Duration,
-        /// Why.
-        error: &'e str,
-    },
-    /// Not before a person says so.
-    Park {
-        /// Why.
-        error: &'e str,
-    },
+    /// Puts the event aside, until a person or its reason lets it go on. `false`: the lease was lost.
+    async fn park(&self, event: &LeasedEvent, because: ParkedBecause, error: &str) -> Result<bool, IntakeError>;
 }
 
 /// The queue could not be reached, or did not do as told.

@@ -12,6 +12,7 @@
 mod clock;
 pub mod config;
 mod crash;
+pub mod endpoint;
 pub mod error;
 pub mod glob;
 pub mod intake;
@@ -19,15 +20,19 @@ pub mod met;
 pub mod metrics;
 pub mod policy;
 pub mod progress;
+pub mod pulse;
 pub mod registry;
 pub mod resolve;
+mod turns;
 pub mod webhook;
 pub mod worker;
 
 pub use config::{Identity, Limits, Platforms, Rule, Source, SourceAuth, SourceKind, WatcherConfig};
+pub use endpoint::Endpoint;
 pub use glob::Glob;
 pub use intake::Intake;
 pub use metrics::Metrics;
 pub use progress::{Progress, PushStep, StepSeen};
+pub use pulse::Pulses;
 pub use webhook::{HookState, router};
 pub use worker::{Step, Worker};

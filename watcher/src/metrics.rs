@@ -2,10 +2,9 @@
 //! a digest, a tag or anything that a sender chose.
 
 use bundle::Format;
-use prometheus::{
-    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry as Exposition,
-};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry as Exposition};
 
+use crate::endpoint::Endpoint;
 use crate::registry::RegistryError;
 
 /// The counters, gauges and histograms of the watcher.
@@ -23,7 +22,8 @@ pub struct Metrics {
     registry_errors: IntCounterVec,
     jobs: IntGaugeVec,
     queued_events: IntGaugeVec,
-    oldest_waiting: Gauge,
+    oldest_waiting: prometheus::GaugeVec,
+    endpoint_trouble: IntGaugeVec,
     push_to_signed: Histogram,
 }
 
@@ -51,8 +51,10 @@ impl Metrics {
             &["source"],
         )?;
         exposition.register(Box::new(last_event.clone()))?;
-        let oldest_waiting =
-            Gauge::new("watcher_oldest_waiting_seconds", "Age of the oldest event or job that is not done")?;
+        let oldest_waiting = prometheus::GaugeVec::new(
+            Opts::new("watcher_oldest_waiting_seconds", "Age of the oldest event or job that is not done"),
+            &[],
+        )?;
         exposition.register(Box::new(oldest_waiting.clone()))?;
         let push_to_signed = Histogram::with_opts(
             HistogramOpts::new("watcher_push_to_signed_seconds", "From the event to the attached signatures")
@@ -93,6 +95,11 @@ impl Metrics {
             jobs: gauges("watcher_jobs", "Jobs by state", &["state"])?,
             queued_events: gauges("watcher_queued_events", "Events by state", &["state"])?,
             oldest_waiting,
+            endpoint_trouble: gauges(
+                "watcher_endpoint_trouble",
+                "1 while an endpoint is in trouble and what needs it waits",
+                &["kind", "endpoint"],
+            )?,
             push_to_signed,
         })
     }
@@ -141,6 +148,18 @@ impl Metrics {
         self.push_to_signed.observe(elapsed_ms.max(0) as f64 / 1000.0);
     }
 
+    /// An endpoint is in trouble, or is well again.
+    pub(crate) fn endpoint(&self, endpoint: &Endpoint, in_trouble: bool) {
+        self.endpoint_trouble.with_label_values(&[endpoint.kind(), endpoint.name()]).set(i64::from(in_trouble));
+    }
+
+    /// Forgets what the store counted, when it could not be counted again.
+    pub(crate) fn forget_counts(&self) {
+        self.jobs.reset();
+        self.queued_events.reset();
+        self.oldest_waiting.reset();
+    }
+
     /// Takes over what the store counted.
     pub fn record_counts(&self, counts: &store::Counts) {
         for (state, count) in [
@@ -158,7 +177,7 @@ impl Metrics {
             self.queued_events.with_label_values(&[state]).set(gauge(count));
         }
         let oldest = counts.oldest_event_age_ms.max(counts.oldest_job_age_ms).unwrap_or(0);
-        self.oldest_waiting.set(oldest as f64 / 1000.0);
+        self.oldest_waiting.with_label_values::<&str>(&[]).set(oldest as f64 / 1000.0);
     }
 }
 

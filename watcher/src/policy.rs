@@ -66,6 +66,8 @@ pub enum SkipReason {
     Superseded,
     /// No tag that the rules allow points to this digest.
     Untagged,
+    /// It was pushed as a part of an index, which has its own event.
+    ListedByIndex,
     /// We pushed this manifest ourselves.
     OwnArtifact,
     /// It is about another manifest, carries signatures, or is a build's cache.
@@ -91,6 +93,7 @@ impl SkipReason {
             Self::TagNotFound => "tag_not_found",
             Self::Superseded => "superseded",
             Self::Untagged => "untagged",
+            Self::ListedByIndex => "listed_by_index",
             Self::OwnArtifact => "own_artifact",
             Self::Shape(shape) => shape.code(),
             Self::ManifestNotFound => "manifest_not_found",
@@ -115,8 +118,7 @@ pub fn rule_for<'r>(rules: &'r [Rule], name: &ImageName, tag: &Tag) -> Option<(u
 pub struct Candidate<'c> {
     /// Where.
     pub name: &'c ImageName,
-    /// The tags through which we came: each pointed to the digest, or to an index that lists it. Without any, a
-    /// person asked by digest, and the first rule for the repository speaks.
+    /// Tags that point to the digest now, or to an index that lists it. Without any, nothing is signed.
     pub tags: &'c [Tag],
     /// What.
     pub digest: &'c Digest,
@@ -150,7 +152,7 @@ fn judge(rules: &[Rule], candidate: &Candidate<'_>) -> Result<Plan, Skipped> {
                 plan.add(PlannedSignature { rule: place, identity: identity.clone(), format: *format });
             }
         }
-        if let (Some(tag), Platforms::All, ManifestKind::Index) = (tag, rule.platforms, candidate.manifest.kind) {
+        if let (Platforms::All, ManifestKind::Index) = (rule.platforms, candidate.manifest.kind) {
             let children = children(candidate.manifest)?;
             plan.children.extend(children.into_iter().map(|child| (tag.clone(), child)));
         }
@@ -169,9 +171,14 @@ impl Plan {
     }
 }
 
-/// A rule that speaks about a candidate, and the tag that made it; none where a person asked by digest.
+/// Why no rule speaks about any of these tags.
+pub fn refusal_of(rules: &[Rule], name: &ImageName, tags: &[Tag]) -> Option<Skipped> {
+    matching(rules, name, tags).err()
+}
+
+/// A rule that speaks about a candidate, and the tag that made it.
 struct Matched<'m> {
-    tag: Option<&'m Tag>,
+    tag: &'m Tag,
     place: usize,
     rule: &'m Rule,
 }
@@ -179,22 +186,18 @@ struct Matched<'m> {
 /// The rules that speak: the first match of each tag.
 fn matching<'m>(rules: &'m [Rule], name: &ImageName, tags: &'m [Tag]) -> Result<Vec<Matched<'m>>, Skipped> {
     let mut matched: Vec<Matched<'_>> = Vec::new();
-    if tags.is_empty() {
-        let by_hand = rules.iter().enumerate().find(|(_, rule)| rule.matches_repository(name));
-        matched.extend(by_hand.map(|(place, rule)| Matched { tag: None, place, rule }));
-    }
     for tag in tags {
         if let Some((place, rule)) = rule_for(rules, name, tag)
             && !matched.iter().any(|have| have.place == place)
         {
-            matched.push(Matched { tag: Some(tag), place, rule });
+            matched.push(Matched { tag, place, rule });
         }
     }
     if !matched.is_empty() {
         return Ok(matched);
     }
     match tags {
-        [] => Err(skip(SkipReason::NoRule, format!("no rule speaks about {name}"))),
+        [] => Err(skip(SkipReason::Untagged, format!("no tag of {name} points to it"))),
         tags if tags.iter().all(Tag::is_signature_tag) => {
             Err(skip(SkipReason::SignatureTag, "signatures are kept under this tag".to_owned()))
         }

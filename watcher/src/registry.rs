@@ -12,6 +12,7 @@ mod call;
 mod challenge;
 mod credentials;
 mod error;
+mod health;
 mod legacy;
 mod link;
 mod manifests;

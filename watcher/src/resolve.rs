@@ -5,7 +5,7 @@
 
 mod sweep;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bundle::{Digest, ImageName, Tag};
 use store::{JobClass, LeasedEvent, NewEvent, NewJob, Skip, Store};
@@ -16,6 +16,7 @@ use crate::config::{Limits, Rule};
 use crate::error::WorkError;
 use crate::policy::{self, SkipReason};
 use crate::registry::Registry;
+use crate::worker::authority::Indexes;
 
 /// What an event came to.
 #[derive(Debug)]
@@ -27,8 +28,11 @@ pub enum Resolved {
         /// What is left out, and why.
         skips: Vec<Skip>,
     },
-    /// The registry does not have the tag yet; some lag behind their own webhooks.
-    NotYet,
+    /// It names a digest only, and may be a part of an index whose own event is on its way.
+    WaitForIndex {
+        /// For how long.
+        after: Duration,
+    },
 }
 
 /// What is needed to resolve events of one registry.
@@ -43,6 +47,8 @@ pub struct Resolver<'r> {
     pub limits: &'r Limits,
     /// Recent looks at all tags of a repository.
     pub sweeps: &'r Sweeps,
+    /// What indexes list that were read.
+    pub(crate) indexes: &'r Indexes,
 }
 
 impl Resolver<'_> {
@@ -60,8 +66,14 @@ impl Resolver<'_> {
                 let named = digest.as_ref().filter(|digest| Some(*digest) != points_to.as_ref());
                 match &points_to {
                     Some(current) => self.tagged(&mut answer, tag, current),
-                    None if leased.attempts < self.limits.tag_tries => return Ok(Resolved::NotYet),
-                    None => answer.skip(None, SkipReason::TagNotFound, "the registry does not have this tag"),
+                    // A tag that no rule speaks about is not waited for.
+                    None if policy::rule_for(self.rules, &answer.name, tag).is_none() => {
+                        answer.skip(None, SkipReason::TagNotFound, "the registry does not have this tag");
+                    }
+                    // Some lag behind their own webhooks.
+                    None => {
+                        return Err(WorkError::TagGone { name: answer.name.to_string(), tag: tag.to_string() });
+                    }
                 }
                 if let Some(named) = named {
                     let moved_on = match &points_to {
@@ -71,10 +83,50 @@ impl Resolver<'_> {
                     self.by_digest(&mut answer, named, SkipReason::Superseded, &moved_on, asked).await?;
                 }
             }
-            (None, Some(digest)) => self.by_digest(&mut answer, digest, SkipReason::Untagged, "", asked).await?,
+            (None, Some(digest)) => {
+                if let Some(after) = self.wait_for_index(&mut answer, digest).await? {
+                    return Ok(Resolved::WaitForIndex { after });
+                }
+            }
             (None, None) => answer.skip(None, SkipReason::Untagged, "the event names no tag and no digest"),
         }
         Ok(answer.done())
+    }
+
+    /// An event with a digest only. Most of them are about parts of an index, which cost no look at all: the index has an
+    /// event of its own, a moment later.
+    async fn wait_for_index(&self, answer: &mut Answer<'_>, digest: &Digest) -> Result<Option<Duration>, WorkError> {
+        if self.is_settled(answer, digest).await? {
+            return Ok(None);
+        }
+        if self.indexes.list(digest) {
+            let detail = "it was pushed as a part of an index, which has its own event";
+            answer.skip(Some(digest), SkipReason::ListedByIndex, detail);
+            return Ok(None);
+        }
+        let patience = i64::try_from(self.limits.index_patience.as_millis()).unwrap_or(i64::MAX);
+        let waited = answer.now.saturating_sub(answer.event.received_at);
+        if let Ok(left) = u64::try_from(patience.saturating_sub(waited))
+            && left > 0
+        {
+            return Ok(Some(Duration::from_millis(left)));
+        }
+        self.by_digest(answer, digest, SkipReason::Untagged, "", Instant::now()).await?;
+        Ok(None)
+    }
+
+    /// Whether it is known without a question to the registry that a digest is not to be looked for.
+    async fn is_settled(&self, answer: &mut Answer<'_>, digest: &Digest) -> Result<bool, WorkError> {
+        if self.store.is_own_artifact(&answer.name, digest).await? {
+            answer.skip(Some(digest), SkipReason::OwnArtifact, "we pushed this manifest ourselves");
+            return Ok(true);
+        }
+        if !self.rules.iter().any(|rule| rule.matches_repository(&answer.name)) {
+            let detail = format!("no rule speaks about {}", answer.name);
+            answer.skip(Some(digest), SkipReason::NoRule, &detail);
+            return Ok(true);
+        }
+        Ok(false)
     }
 
     /// The tag points to `digest` now.
@@ -97,22 +149,23 @@ impl Resolver<'_> {
         why: &str,
         asked: Instant,
     ) -> Result<(), WorkError> {
-        if self.store.is_own_artifact(&answer.name, digest).await? {
-            answer.skip(Some(digest), SkipReason::OwnArtifact, "we pushed this manifest ourselves");
-            return Ok(());
-        }
-        if !self.rules.iter().any(|rule| rule.matches_repository(&answer.name)) {
-            let detail = format!("no rule speaks about {}", answer.name);
-            answer.skip(Some(digest), SkipReason::NoRule, &detail);
+        if self.is_settled(answer, digest).await? {
             return Ok(());
         }
         let sweep = self.sweeps.of(&answer.name, asked, || self.look_at_all_tags(&answer.name)).await?;
         match sweep.tags.get(digest) {
             Some(tag) => answer.job(digest, tag),
+            // An incomplete look says nothing.
+            None if !sweep.complete => {
+                return Err(WorkError::IncompleteLook {
+                    name: answer.name.to_string(),
+                    digest: digest.to_string(),
+                    looked_at: sweep.looked_at,
+                });
+            }
             None => {
                 let lead = if why.is_empty() { String::new() } else { format!("{why}; ") };
-                let bound = if sweep.complete { "" } else { " (only so many tags are looked at)" };
-                let detail = format!("{lead}no tag that the rules allow points to this digest{bound}");
+                let detail = format!("{lead}no tag that the rules allow points to this digest");
                 answer.skip(Some(digest), otherwise, &detail);
             }
         }

@@ -1,33 +1,45 @@
 //! One push, start to end; and the loop that takes one after the other.
 
+pub(crate) mod authority;
 mod backoff;
+mod breakers;
 mod event;
 mod existing;
+mod failure;
 mod job;
 mod locks;
+mod places;
 mod run;
 mod signature;
+mod standing;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use bundle::oci::Descriptor;
-use bundle::{ImageName, ImageReference, RegistryHost};
-use store::{JobOutcome, LeasedEvent, LeasedJob, NewJob, Store, Wanted};
+use bundle::oci::{Descriptor, ManifestKind};
+use bundle::{Digest, ImageName, ImageReference, RegistryHost};
+use store::{JobOutcome, LeasedJob, NewJob, Stage, Store, Wanted};
 use tokio::sync::Notify;
 
 use crate::config::{Identity, Limits, Rule, WatcherConfig};
+use crate::endpoint::Endpoint;
 use crate::error::WorkError;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
-use crate::policy::{self, Candidate, Decision, Plan, PlannedSignature, Skipped};
+use crate::policy::{self, Candidate, Decision, Plan, PlannedSignature, SkipReason, Skipped};
 use crate::progress::{Progress, PushStep};
+use crate::pulse::Pulses;
 use crate::registry::Registry;
 use crate::resolve::Sweeps;
+use crate::turns::Turns;
 
+use authority::{Authority, Indexes, Question};
+use breakers::Breakers;
 use existing::Existing;
 use locks::DigestLocks;
+use places::{Place, Places};
+use run::Suspects;
 
 /// Takes events and jobs and brings them to their end. Any number of them, in any number of processes, may share one
 /// store.
@@ -40,11 +52,22 @@ pub struct Worker {
     limits: Limits,
     metrics: Metrics,
     progress: Progress,
-    /// Rung when an event was published in this process.
+    /// Rung when a job may be due in this process.
     wake: Arc<Notify>,
+    /// Rung when an event waits.
+    event_wake: Arc<Notify>,
     sweeps: Sweeps,
+    indexes: Indexes,
     locks: DigestLocks,
-    /// Events and jobs take turns, so that neither starves the other.
+    breakers: Breakers,
+    /// Places of jobs in registries.
+    places: Arc<Places>,
+    /// Places of events in registries: seconds matter there, so they are apart.
+    event_places: Arc<Places>,
+    turns: Turns,
+    suspects: Suspects,
+    pulses: Pulses,
+    /// Events and jobs take turns where they are taken one by one.
     jobs_first: AtomicBool,
 }
 
@@ -59,12 +82,6 @@ pub enum Step {
     Job,
 }
 
-/// What was taken to be worked on.
-enum Taken {
-    Event(LeasedEvent),
-    Job(LeasedJob),
-}
-
 /// One digest that is being signed.
 struct Target<'t> {
     image: ImageReference,
@@ -73,11 +90,22 @@ struct Target<'t> {
     registry: Arc<Registry>,
     /// What is attached to it already, asked for at most once.
     existing: Existing,
+    /// What the registry says now about why it may be signed.
+    authority: Authority,
+    /// The place in the registry, kept until the work waits for something else.
+    place: Mutex<Option<Place>>,
+}
+
+impl Target<'_> {
+    /// Gives the place in the registry back.
+    fn leave_registry(&self) {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
 }
 
 impl Worker {
     /// A worker over what the configuration names. `wake` is the bell of a [`crate::intake::StoreIntake`] in the same
-    /// process, or of nobody.
+    /// process, or of none.
     pub fn new(
         config: WatcherConfig,
         store: Arc<dyn Store>,
@@ -87,60 +115,155 @@ impl Worker {
         wake: Arc<Notify>,
     ) -> Self {
         let WatcherConfig { sources: _, registries, rules, identities, limits } = config;
-        let (sweeps, locks) = (Sweeps::default(), DigestLocks::default());
-        let jobs_first = AtomicBool::new(false);
+        let job_wake = Arc::new(Notify::new());
         Self {
             store,
             intake,
             registries,
             rules,
             identities,
-            limits,
             metrics,
             progress,
-            wake,
-            sweeps,
-            locks,
-            jobs_first,
+            sweeps: Sweeps::default(),
+            indexes: Indexes::default(),
+            locks: DigestLocks::default(),
+            breakers: Breakers::default(),
+            places: Places::new(limits.concurrency, Arc::clone(&job_wake)),
+            event_places: Places::new(limits.concurrency, Arc::clone(&wake)),
+            turns: Turns::default(),
+            suspects: Suspects::default(),
+            pulses: Pulses::default(),
+            jobs_first: AtomicBool::new(false),
+            wake: job_wake,
+            event_wake: wake,
+            limits,
         }
+    }
+
+    /// The heartbeats of its loops.
+    pub fn pulses(&self) -> Pulses {
+        self.pulses.clone()
     }
 
     /// One digest, from "somebody pushed it" to "everything that the rules ask for is attached".
     ///
     /// Safe to repeat: each signature goes on from the last line of its ledger row, the intent is stored before a log
     /// can hear of it, and what is recorded is attached again and never made again.
-    async fn work(&self, job: &LeasedJob) -> Result<JobOutcome, WorkError> {
-        let (target, manifest) = match self.fetch(job).await? {
+    async fn work(&self, job: &LeasedJob, place: Option<Place>) -> Result<JobOutcome, WorkError> {
+        let Some(registry) = self.registry(&job.registry).cloned() else {
+            return Err(WorkError::UnknownRegistry { host: job.registry.to_string() });
+        };
+        self.pass(&Endpoint::Registry(job.registry.clone()))?;
+        let name = name_of(job);
+        let authority = Authority::ask(self.question(&registry, &name, &job.digest), &job.tags).await?;
+        if let Some(skipped) = self.unauthorised(job, &authority)? {
+            self.abandon_unplanned(&name.with_digest(job.digest), &[]).await?;
+            return Ok(self.skipped(job, &skipped));
+        }
+        let tags = authority.tags();
+        let (target, manifest) = match self.fetch(job, &registry, authority, place).await? {
             Ok(fetched) => fetched,
             Err(skipped) => return Ok(self.skipped(job, &skipped)),
         };
-        let own_artifact = self.store.is_own_artifact(&target.image.name, &job.digest).await?;
-        let (name, tags, digest) = (&target.image.name, &job.tags, &job.digest);
-        let candidate = Candidate { name, tags, digest, own_artifact, manifest: &manifest };
+        self.well(&Endpoint::Registry(job.registry.clone())).await;
+        if manifest.kind == ManifestKind::Index {
+            self.indexes.learn(&job.digest, &manifest);
+        }
+        let own_artifact = self.store.is_own_artifact(&name, &job.digest).await?;
+        let candidate = Candidate { name: &name, tags: &tags, digest: &job.digest, own_artifact, manifest: &manifest };
         let plan = match policy::decide(&self.rules, &candidate) {
             Decision::Sign(plan) => plan,
-            Decision::Skip(skipped) => return Ok(self.skipped(job, &skipped)),
+            Decision::Skip(skipped) => {
+                self.abandon_unplanned(&target.image, &[]).await?;
+                return Ok(self.skipped(job, &skipped));
+            }
         };
+        drop(manifest);
+        self.abandon_unplanned(&target.image, &plan.signatures).await?;
         self.tell_decision(&target, &plan);
         self.enqueue_children(&target, &plan).await?;
         self.sign_all(&target, &plan.signatures).await?;
         Ok(JobOutcome::Signed)
     }
 
-    /// Every signature of the plan is tried, so that one broken identity does not hold up the others.
+    fn question<'q>(&'q self, registry: &'q Registry, name: &'q ImageName, digest: &'q Digest) -> Question<'q> {
+        let fresh = self.limits.authority_fresh;
+        Question { registry, rules: &self.rules, name, digest, indexes: &self.indexes, fresh }
+    }
+
+    /// Why a digest may not be signed by what its tags say now. An error: the registry may only lag behind.
+    fn unauthorised(&self, job: &LeasedJob, authority: &Authority) -> Result<Option<Skipped>, WorkError> {
+        if job.tags.is_empty() {
+            let detail = "it was asked for without a tag, and only a tag that a rule allows gives permission";
+            return Ok(Some(Skipped { reason: SkipReason::Untagged, detail: detail.to_owned() }));
+        }
+        // No rule speaks about any of its tags: the policy says which reason that is.
+        if authority.is_unspoken() {
+            return Ok(policy::refusal_of(&self.rules, &name_of(job), &job.tags));
+        }
+        if !authority.tags().is_empty() {
+            return Ok(None);
+        }
+        match authority.gone() {
+            Some(tag) if !self.is_absent_for_good(job.absent_since) => {
+                Err(WorkError::TagGone { name: name_of(job).to_string(), tag: tag.to_string() })
+            }
+            gone => {
+                let detail = match gone {
+                    Some(tag) => format!("the registry does not have tag {tag} any more, and no other that counts"),
+                    None => "no tag that the rules allow points to it any more".to_owned(),
+                };
+                Ok(Some(Skipped { reason: SkipReason::Superseded, detail }))
+            }
+        }
+    }
+
+    /// Gives up signatures that were begun for an image and that nothing asks for any more: unless a log was told, none
+    /// is ever told.
+    async fn abandon_unplanned(&self, image: &ImageReference, planned: &[PlannedSignature]) -> Result<(), WorkError> {
+        for row in self.store.ledger_for(image).await? {
+            let begun = matches!(row.stage(), Stage::Intended | Stage::Signed);
+            let wanted = planned.iter().any(|planned| {
+                planned.format == row.format
+                    && self
+                        .identities
+                        .get(&planned.identity)
+                        .is_some_and(|identity| identity.key.public_key().fingerprint() == row.identity)
+            });
+            if !begun || wanted {
+                continue;
+            }
+            let because = "no tag that the rules allow asks for it any more";
+            if self.store.abandon(row.id, because, crate::clock::now_ms()).await? {
+                self.metrics.signature(row.format, "abandoned");
+                tracing::info!(
+                    identity = %row.identity_name, format = %row.format, stage = %row.stage(),
+                    "a signature of {image} that was begun is abandoned: {because}"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes every signature of the plan at the same time, so that one broken identity or slow log does not hold up the
+    /// others.
     async fn sign_all(&self, target: &Target<'_>, signatures: &[PlannedSignature]) -> Result<(), WorkError> {
+        let outcomes = futures_util::future::join_all(signatures.iter().map(async |planned| {
+            let outcome = self.bring(target, planned).await;
+            if outcome.is_err() {
+                self.metrics.signature(planned.format, "failed");
+            }
+            outcome
+        }))
+        .await;
         let mut failed: Option<WorkError> = None;
         let mut made = false;
-        for planned in signatures {
-            match self.bring(target, planned).await {
+        for outcome in outcomes {
+            match outcome {
                 Ok(attached_now) => made |= attached_now,
-                Err(error) => {
-                    self.metrics.signature(planned.format, "failed");
-                    // What may still succeed decides that the job is tried again.
-                    if failed.as_ref().is_none_or(|worse| !worse.is_transient()) {
-                        failed = Some(error);
-                    }
-                }
+                // What may still succeed decides that the job is tried again.
+                Err(error) if failed.as_ref().is_none_or(|worse| !worse.is_transient()) => failed = Some(error),
+                Err(_) => {}
             }
         }
         match failed {
@@ -199,43 +322,34 @@ impl Worker {
     /// Does one thing that is due, if there is one. Failures are recorded with the event or job; an error here means
     /// that nothing could be taken at all.
     pub async fn step(&self) -> Result<Step, WorkError> {
-        match self.take().await? {
-            None => Ok(Step::Idle),
-            Some(Taken::Event(event)) => {
-                self.handle_event(&event).await;
-                Ok(Step::Event)
-            }
-            Some(Taken::Job(job)) => {
-                self.handle_job(&job).await;
-                Ok(Step::Job)
-            }
+        self.call_probes().await;
+        let jobs_first = self.jobs_first.fetch_xor(true, Ordering::Relaxed);
+        if jobs_first && self.step_on_job().await? {
+            return Ok(Step::Job);
         }
+        if let Some(event) = self.intake.next(self.limits.lease, true, &mut |_, _| true).await?.taken() {
+            self.handle_event(&event).await;
+            return Ok(Step::Event);
+        }
+        let worked = !jobs_first && self.step_on_job().await?;
+        Ok(if worked { Step::Job } else { Step::Idle })
     }
 
-    /// Works on one job and on nothing else, if it is due and nobody holds it.
+    async fn step_on_job(&self) -> Result<bool, WorkError> {
+        let Some(job) = self.store.lease_job(self.lease_ms()).await? else { return Ok(false) };
+        self.handle_job(&job, None).await;
+        Ok(true)
+    }
+
+    /// Works on one job and on nothing else, if it is due and no other worker has it.
     pub async fn step_on(&self, job_id: i64) -> Result<Step, WorkError> {
         match self.store.claim_job(Wanted::Id(job_id), self.lease_ms()).await?.taken() {
             None => Ok(Step::Idle),
             Some(job) => {
-                self.handle_job(&job).await;
+                self.handle_job(&job, None).await;
                 Ok(Step::Job)
             }
         }
-    }
-
-    async fn take(&self) -> Result<Option<Taken>, WorkError> {
-        let jobs_first = self.jobs_first.fetch_xor(true, Ordering::Relaxed);
-        if jobs_first && let Some(job) = self.take_job().await? {
-            return Ok(Some(job));
-        }
-        if let Some(event) = self.intake.next(self.limits.lease).await? {
-            return Ok(Some(Taken::Event(event)));
-        }
-        if jobs_first { Ok(None) } else { self.take_job().await }
-    }
-
-    async fn take_job(&self) -> Result<Option<Taken>, WorkError> {
-        Ok(self.store.lease_job(self.lease_ms()).await?.map(Taken::Job))
     }
 
     fn lease_ms(&self) -> i64 {

@@ -40,9 +40,9 @@ pub enum LogError {
         /// The start of the body.
         message: String,
     },
-    /// The log's last entry is written.
+    /// It takes no new entries: its last one is written, or something that stands in front of it answers.
     #[error(
-        "log {origin} is frozen and takes no new entries: name its successor in the signing config or by `[log.\"ORIGIN\"]`"
+        "log {origin} takes no new entries (405): if it is frozen, name its successor in the signing config or by `[log.\"ORIGIN\"]`; if not, look at what stands in front of it"
     )]
     Frozen {
         /// The log.

@@ -4,21 +4,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use store::{LeasedEvent, NewEvent, NewJob, ParkedBecause, Postponed, Skip, Store};
+use store::{Claim, LeasedEvent, NewEvent, NewJob, ParkedBecause, Postponed, Skip, Store, Wanted};
 use tokio::sync::Notify;
 
-use super::{Intake, IntakeError, PutBack};
+use super::{Intake, IntakeError};
+use crate::turns::Turns;
+
+/// Repositories with waiting events that are looked at in one go.
+const REPOSITORIES: u32 = 1024;
 
 /// Events in the store's own table.
 pub struct StoreIntake {
     store: Arc<dyn Store>,
     wake: Arc<Notify>,
+    turns: Turns,
 }
 
 impl StoreIntake {
     /// `wake` is rung for each publication; the worker of the same process listens to it. Other processes poll.
     pub fn new(store: Arc<dyn Store>, wake: Arc<Notify>) -> Self {
-        Self { store, wake }
+        Self { store, wake, turns: Turns::default() }
     }
 }
 
@@ -30,21 +35,40 @@ impl Intake for StoreIntake {
         Ok(())
     }
 
-    async fn next(&self, lease: Duration) -> Result<Option<LeasedEvent>, IntakeError> {
-        Ok(self.store.lease_event(millis(lease)).await?)
+    async fn next(
+        &self,
+        lease: Duration,
+        suspects: bool,
+        place: &mut (dyn for<'n> FnMut(&'n str, &'n str) -> bool + Send),
+    ) -> Result<Claim<LeasedEvent>, IntakeError> {
+        let due = self.store.due_events(REPOSITORIES).await?;
+        for repository in self.turns.in_turn(due) {
+            let (registry, name) = (repository.registry.as_str(), repository.repository.as_str());
+            if !place(registry, name) {
+                continue;
+            }
+            let wanted = Wanted::Of { registry, repository: name, suspects };
+            match self.store.claim_event(wanted, millis(lease)).await? {
+                Claim::Gone => {}
+                claimed => {
+                    self.turns.served(&repository);
+                    return Ok(claimed);
+                }
+            }
+        }
+        Ok(Claim::Gone)
     }
 
     async fn ack(&self, event: &LeasedEvent, jobs: &[NewJob], skips: &[Skip]) -> Result<bool, IntakeError> {
         Ok(self.store.finish_event(event, jobs, skips).await?)
     }
 
-    async fn put_back(&self, event: &LeasedEvent, how: PutBack<'_>) -> Result<bool, IntakeError> {
-        Ok(match how {
-            PutBack::Retry { after, error } => {
-                self.store.retry_event(event, &Postponed::attempt(millis(after), error)).await?
-            }
-            PutBack::Park { error } => self.store.park_event(event, ParkedBecause::Failed, error).await?,
-        })
+    async fn put_back(&self, event: &LeasedEvent, postponed: &Postponed<'_>) -> Result<bool, IntakeError> {
+        Ok(self.store.retry_event(event, postponed).await?)
+    }
+
+    async fn park(&self, event: &LeasedEvent, because: ParkedBecause, error: &str) -> Result<bool, IntakeError> {
+        Ok(self.store.park_event(event, because, error).await?)
     }
 }
 

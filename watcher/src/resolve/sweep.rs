@@ -25,6 +25,8 @@ pub(super) struct Sweep {
     pub(super) tags: BTreeMap<Digest, Tag>,
     /// Whether the repository had no more tags than are looked at.
     pub(super) complete: bool,
+    /// How many tags were listed.
+    pub(super) looked_at: usize,
 }
 
 struct Look {
@@ -74,7 +76,7 @@ impl Resolver<'_> {
     pub(super) async fn look_at_all_tags(&self, name: &ImageName) -> Result<Sweep, WorkError> {
         let max = self.limits.max_tags;
         let tags = self.registry.tags(&name.repository, max).await?;
-        let complete = tags.len() < max;
+        let (complete, looked_at) = (tags.len() < max, tags.len());
         let mut allowed: Vec<(usize, Tag)> = tags
             .into_iter()
             .filter_map(|tag| policy::rule_for(self.rules, name, &tag).map(|(place, _)| (place, tag)))
@@ -88,7 +90,7 @@ impl Resolver<'_> {
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
-        let mut sweep = Sweep { tags: BTreeMap::new(), complete };
+        let mut sweep = Sweep { tags: BTreeMap::new(), complete, looked_at };
         for (_, tag, digest) in found {
             if let Some(digest) = digest {
                 sweep.tags.entry(digest).or_insert(tag);

@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use bundle::ImageName;
-use store::{LeasedEvent, Skip};
+use store::{LeasedEvent, ParkedBecause, Skip};
 
+use super::failure::{Next, Tried};
 use super::{Worker, backoff};
 use crate::clock;
 use crate::crash::crash_point;
+use crate::endpoint::Endpoint;
 use crate::error::WorkError;
-use crate::intake::PutBack;
 use crate::policy::SkipReason;
 use crate::progress::PushStep;
 use crate::resolve::{Resolved, Resolver};
@@ -25,33 +26,33 @@ impl Worker {
             Ok(resolved) => resolved,
             Err(_) => Err(WorkError::TimedOut { seconds: within.as_secs() }),
         };
-        let put_back = match resolved {
-            Ok(Resolved::Done { jobs, skips }) => match self.intake.ack(leased, &jobs, &skips).await {
-                Ok(true) => {
-                    crash_point("resolved");
-                    self.tell_event(leased, &name, &jobs, &skips);
-                    return;
+        let error = match resolved {
+            Ok(Resolved::Done { jobs, skips }) => {
+                self.well(&Endpoint::Registry(event.registry.clone())).await;
+                match self.intake.ack(leased, &jobs, &skips).await {
+                    Ok(true) => {
+                        crash_point("resolved");
+                        self.tell_event(leased, &name, &jobs, &skips);
+                        return;
+                    }
+                    Ok(false) => return tracing::debug!(event.id = leased.id, "the lease of an event was lost"),
+                    Err(error) => error.into(),
                 }
-                Ok(false) => return tracing::debug!(event.id = leased.id, "the lease of an event was lost"),
-                Err(error) => self.event_failed(leased, &error.into()),
-            },
-            Ok(Resolved::NotYet) => Outcome {
-                after: Some(self.limits.tag_delay),
-                error: "the registry does not have this tag yet".to_owned(),
-            },
-            Err(error) => self.event_failed(leased, &error),
+            }
+            Ok(Resolved::WaitForIndex { after }) => {
+                let postponed = store::Postponed {
+                    delay_ms: i64::try_from(after.as_millis()).unwrap_or(i64::MAX),
+                    counted: store::CountedAs::Nothing,
+                    error: "it waits a moment for an index that may list it",
+                };
+                if let Err(error) = self.intake.put_back(leased, &postponed).await {
+                    tracing::error!(%error, "an event could not be put back; its lease will end");
+                }
+                return;
+            }
+            Err(error) => error,
         };
-        let how = match put_back.after {
-            Some(after) => PutBack::Retry { after, error: &put_back.error },
-            None => PutBack::Park { error: &put_back.error },
-        };
-        match self.intake.put_back(leased, how).await {
-            Ok(_) => {}
-            Err(error) => tracing::error!(%error, "an event could not be put back; its lease will end"),
-        }
-        let error = put_back.error;
-        let step = if put_back.after.is_some() { PushStep::Delayed { error } } else { PushStep::Parked { error } };
-        self.progress.tell(&name, event.tag.as_ref(), event.digest.as_ref(), step);
+        self.event_failed(leased, &name, &error).await;
     }
 
     async fn resolve(&self, leased: &LeasedEvent) -> Result<Resolved, WorkError> {
@@ -61,31 +62,74 @@ impl Worker {
             // Parked and not forgotten: another worker's file, or a later one, may name it.
             return Err(WorkError::UnknownRegistry { host: event.registry.to_string() });
         };
-        let resolver =
-            Resolver { registry, store: &*self.store, rules: &self.rules, limits: &self.limits, sweeps: &self.sweeps };
+        self.pass(&Endpoint::Registry(event.registry.clone()))?;
+        let resolver = Resolver {
+            registry,
+            store: &*self.store,
+            rules: &self.rules,
+            limits: &self.limits,
+            sweeps: &self.sweeps,
+            indexes: &self.indexes,
+        };
         resolver.resolve(leased, now, asked).await
     }
 
-    /// Again later, or for a person.
-    fn event_failed(&self, leased: &LeasedEvent, error: &WorkError) -> Outcome {
+    /// Again later, or aside.
+    async fn event_failed(&self, leased: &LeasedEvent, name: &ImageName, error: &WorkError) {
         let event = &leased.event;
         self.count_failure(error);
-        let again = error.is_transient() && leased.attempts < self.limits.max_attempts;
-        if again {
-            self.metrics.retried(error.kind());
-            let after = self.backoff(leased.attempts, error);
-            tracing::warn!(
-                registry.host = %event.registry, repository = %event.repository, attempts = leased.attempts,
-                %error, "an event will be tried again"
-            );
-            return Outcome { after: Some(after), error: error.to_string() };
+        let text = error.to_string();
+        let tried = Tried { attempts: leased.attempts, absences: leased.absences, absent_since: leased.absent_since };
+        let next = self.after_failure(error, &event.registry, tried).await;
+        let mut endpoint = String::new();
+        let step = match &next {
+            Next::Park(because) => {
+                self.metrics.parked("event");
+                tracing::error!(
+                    registry.host = %event.registry, repository = %event.repository,
+                    tag = event.tag.as_ref().map(tracing::field::display), attempts = leased.attempts,
+                    reason = %because, %error,
+                    "the push of {name} is parked: see `sealwatch status`, and `sealwatch retry` once the cause is gone"
+                );
+                self.put_event_aside(leased, *because, &text).await;
+                PushStep::Parked { error: text }
+            }
+            Next::Again { after, .. } => {
+                self.metrics.retried(error.kind());
+                tracing::warn!(
+                    registry.host = %event.registry, repository = %event.repository, attempts = leased.attempts,
+                    again_in_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX), %error,
+                    "the push of {name} will be looked at again"
+                );
+                if let Some(postponed) = next.postponed(&text, &mut endpoint)
+                    && let Err(error) = self.intake.put_back(leased, &postponed).await
+                {
+                    tracing::error!(%error, "an event could not be put back; its lease will end");
+                }
+                self.went_to_wait(&next).await;
+                PushStep::Delayed { error: text }
+            }
+        };
+        self.progress.tell(name, event.tag.as_ref(), event.digest.as_ref(), step);
+    }
+
+    async fn put_event_aside(&self, leased: &LeasedEvent, because: ParkedBecause, text: &str) {
+        if let Err(error) = self.intake.park(leased, because, text).await {
+            tracing::error!(%error, "an event could not be parked; its lease will end");
         }
+        if because == ParkedBecause::Unseen {
+            let name = format!("{}/{}", leased.event.registry, leased.event.repository);
+            if let Err(error) = self.store.record_condition(store::ConditionCause::UnseenPushes, &name, text).await {
+                tracing::warn!(%error, "a condition could not be noted");
+            }
+        }
+    }
+
+    /// A bug met an event: it is put aside, and all others go on.
+    pub(super) async fn event_panicked(&self, leased: &LeasedEvent) {
         self.metrics.parked("event");
-        tracing::error!(
-            registry.host = %event.registry, repository = %event.repository, attempts = leased.attempts,
-            %error, "an event is parked: see `sealwatch status`, and `sealwatch retry` once the cause is gone"
-        );
-        Outcome { after: None, error: error.to_string() }
+        tracing::error!(event.id = leased.id, "the work on an event panicked; it is parked");
+        self.put_event_aside(leased, ParkedBecause::Poison, "its work panicked: this is a bug, please report it").await;
     }
 
     pub(super) fn backoff(&self, attempts: u32, error: &WorkError) -> Duration {
@@ -118,12 +162,6 @@ impl Worker {
     }
 }
 
-/// `after`: again after so long; none: for a person.
-struct Outcome {
-    after: Option<Duration>,
-    error: String,
-}
-
 /// The code of a reason that resolving gives, as a closed label.
 fn code(reason: &str) -> Option<&'static str> {
     [
@@ -133,6 +171,7 @@ fn code(reason: &str) -> Option<&'static str> {
         SkipReason::Superseded,
         SkipReason::Untagged,
         SkipReason::OwnArtifact,
+        SkipReason::ListedByIndex,
     ]
     .into_iter()
     .map(SkipReason::as_str)

@@ -1,18 +1,21 @@
 //! One job: leased, kept alive while it is worked on, and brought to its outcome.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bundle::oci::classify::NotSigned;
 use bundle::oci::{Manifest, ManifestError};
-use store::{FinishedJob, JobOutcome, LeasedJob, ParkedBecause, Postponed};
+use store::{ConditionCause, FinishedJob, JobOutcome, LeasedJob, ParkedBecause};
 
+use super::authority::Authority;
+use super::failure::{Next, Tried};
+use super::places::Place;
 use super::{Existing, Target, Worker, name_of};
 use crate::crash::crash_point;
 use crate::error::WorkError;
 use crate::policy::{SkipReason, Skipped};
 use crate::progress::PushStep;
-use crate::registry::RegistryError;
+use crate::registry::{Registry, RegistryError};
 
 /// Heartbeats in one lease.
 const BEATS_PER_LEASE: u32 = 6;
@@ -20,13 +23,13 @@ const BEATS_PER_LEASE: u32 = 6;
 const JOB_DEADLINE: Duration = Duration::from_secs(600);
 
 impl Worker {
-    /// Works on a job while its lease is ours, and records what came of it.
-    pub(super) async fn handle_job(&self, job: &LeasedJob) {
+    /// Works on a job while its lease is ours, and records what came of it. `place`: the job's place in its registry.
+    pub(super) async fn handle_job(&self, job: &LeasedJob, place: Option<Place>) {
         let worked = tokio::select! {
             // A lost lease ends the work before it takes another step.
             biased;
             lost = self.keep_lease(job) => Err(lost),
-            worked = tokio::time::timeout(JOB_DEADLINE, self.work(job)) => match worked {
+            worked = tokio::time::timeout(JOB_DEADLINE, self.work(job, place)) => match worked {
                 Ok(worked) => worked,
                 Err(_) => Err(WorkError::TimedOut { seconds: JOB_DEADLINE.as_secs() }),
             },
@@ -56,31 +59,55 @@ impl Worker {
         Ok(())
     }
 
-    /// Again later, or for a person.
+    /// Again later, or aside.
     async fn job_failed(&self, job: &LeasedJob, error: &WorkError) -> Result<(), WorkError> {
         self.count_failure(error);
         let text = error.to_string();
-        if error.is_transient() && job.attempts < self.limits.max_attempts {
-            self.metrics.retried(error.kind());
-            let after = self.backoff(job.attempts, error);
-            let delay_ms = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
-            self.store.retry_job(job, &Postponed::attempt(delay_ms, &text)).await?;
-            tracing::warn!(
-                registry.host = %job.registry, repository = %job.repository, digest = %job.digest,
-                attempts = job.attempts, %error, "a digest could not be signed yet and will be tried again"
-            );
-            self.tell_failed(job, PushStep::Delayed { error: text });
-            return Ok(());
+        let image = name_of(job).with_digest(job.digest);
+        let tried = Tried { attempts: job.attempts, absences: job.absences, absent_since: job.absent_since };
+        let next = self.after_failure(error, &job.registry, tried).await;
+        let mut endpoint = String::new();
+        match (&next, next.postponed(&text, &mut endpoint)) {
+            (Next::Again { after, .. }, Some(postponed)) => {
+                self.metrics.retried(error.kind());
+                self.store.retry_job(job, &postponed).await?;
+                self.went_to_wait(&next).await;
+                tracing::warn!(
+                    registry.host = %job.registry, repository = %job.repository, digest = %job.digest,
+                    attempts = job.attempts, again_in_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX), %error,
+                    "{image} could not be signed yet and will be tried again"
+                );
+                self.tell_failed(job, PushStep::Delayed { error: text });
+            }
+            (Next::Park(because), _) => self.put_job_aside(job, *because, text).await?,
+            (Next::Again { .. }, None) => {}
         }
-        self.store.park_job(job, ParkedBecause::Failed, &text).await?;
+        Ok(())
+    }
+
+    async fn put_job_aside(&self, job: &LeasedJob, because: ParkedBecause, text: String) -> Result<(), WorkError> {
+        self.store.park_job(job, because, &text).await?;
         self.metrics.parked("job");
+        let image = name_of(job).with_digest(job.digest);
         tracing::error!(
             registry.host = %job.registry, repository = %job.repository, digest = %job.digest,
-            attempts = job.attempts, %error,
-            "a digest is not signed and its job is parked: `sealwatch retry` once the cause is gone"
+            attempts = job.attempts, reason = %because, error = %text,
+            "{image} is not signed and its job is parked: `sealwatch retry` once the cause is gone"
         );
+        if because == ParkedBecause::Unseen {
+            let name = name_of(job).to_string();
+            self.store.record_condition(ConditionCause::UnseenPushes, &name, &text).await?;
+        }
         self.tell_failed(job, PushStep::Parked { error: text });
         Ok(())
+    }
+
+    /// A bug met a job: it is put aside, and all others go on.
+    pub(super) async fn job_panicked(&self, job: &LeasedJob) {
+        let text = "its work panicked: this is a bug, please report it".to_owned();
+        if let Err(error) = self.put_job_aside(job, ParkedBecause::Poison, text).await {
+            tracing::error!(job.id = job.id, %error, "a job could not be parked; its lease will end");
+        }
     }
 
     fn tell_failed(&self, job: &LeasedJob, step: PushStep) {
@@ -108,15 +135,15 @@ impl Worker {
         }
     }
 
-    /// The manifest by its digest, re-hashed by the client; or why there is nothing to judge.
+    /// Fetches the manifest by its digest, re-hashed by the client; or says why there is nothing to judge.
     pub(super) async fn fetch<'j>(
         &self,
         job: &'j LeasedJob,
+        registry: &Arc<Registry>,
+        authority: Authority,
+        place: Option<Place>,
     ) -> Result<Result<(Target<'j>, Manifest), Skipped>, WorkError> {
         let skip = |reason, detail: String| Ok(Err(Skipped { reason, detail }));
-        let Some(registry) = self.registry(&job.registry) else {
-            return Err(WorkError::UnknownRegistry { host: job.registry.to_string() });
-        };
         let name = name_of(job);
         let fetched = match registry.manifest(&job.repository, &job.digest).await {
             Ok(fetched) => fetched,
@@ -129,13 +156,7 @@ impl Worker {
             },
         };
         let Some(fetched) = fetched else {
-            if job.attempts < self.limits.tag_tries {
-                return Err(WorkError::ManifestMissing { name: name.to_string(), digest: job.digest.to_string() });
-            }
-            return skip(
-                SkipReason::ManifestNotFound,
-                format!("the registry has no manifest {} in {name}", job.digest),
-            );
+            return Err(WorkError::ManifestMissing { name: name.to_string(), digest: job.digest.to_string() });
         };
         let target = Target {
             image: name.with_digest(job.digest),
@@ -143,6 +164,8 @@ impl Worker {
             job,
             registry: Arc::clone(registry),
             existing: Existing::default(),
+            authority,
+            place: Mutex::new(place),
         };
         Ok(Ok((target, fetched.manifest)))
     }

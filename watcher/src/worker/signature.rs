@@ -13,6 +13,7 @@ use super::{Target, Worker};
 use crate::clock::now_ms;
 use crate::config::Identity;
 use crate::crash::crash_point;
+use crate::endpoint::Endpoint;
 use crate::error::WorkError;
 use crate::policy::PlannedSignature;
 use crate::progress::PushStep;
@@ -24,6 +25,8 @@ struct Making<'m> {
     identity: Arc<Identity>,
     format: Format,
     services: Services,
+    /// The place of the rule that asks for it.
+    rule: usize,
 }
 
 impl Worker {
@@ -33,6 +36,7 @@ impl Worker {
     /// once, and whatever is recorded is used again instead of being made again.
     pub(super) async fn bring(&self, target: &Target<'_>, planned: &PlannedSignature) -> Result<bool, WorkError> {
         let making = self.making(target, planned)?;
+        self.confirm(&making).await?;
         let row = self.intend(&making, planned).await?;
         if self.is_in_place(&making, &row).await? {
             return Ok(false);
@@ -60,7 +64,16 @@ impl Worker {
         services
             .check(identity.key.public_key().algorithm(), planned.format)
             .map_err(signer::PublishError::Unsupported)?;
-        Ok(Making { target, identity: Arc::clone(identity), format: planned.format, services })
+        let rule = planned.rule;
+        Ok(Making { target, identity: Arc::clone(identity), format: planned.format, services, rule })
+    }
+
+    /// Makes sure that a tag still points to the digest for which the rule asks, unless that was so moments ago: before
+    /// the intent, before the key is used, before a log is told and before anything is attached.
+    async fn confirm(&self, making: &Making<'_>) -> Result<(), WorkError> {
+        let image = &making.target.image;
+        let question = self.question(&making.target.registry, &image.name, &image.digest);
+        making.target.authority.confirm(question, making.rule).await
     }
 
     async fn intend(&self, making: &Making<'_>, planned: &PlannedSignature) -> Result<LedgerRow, WorkError> {
@@ -141,6 +154,7 @@ impl Worker {
         let row = match row.signature {
             Some(_) => row,
             None => {
+                self.confirm(making).await?;
                 let image = &making.target.image;
                 let subject = Subject { image, docker_reference: image.name.docker_reference() };
                 self.store.count_key_use(row.id).await?;
@@ -169,7 +183,16 @@ impl Worker {
             return Ok(Some(entry));
         }
         let key = making.identity.key.public_key();
+        let Some(log) = &making.services.log else { return Ok(None) };
+        let endpoint = Endpoint::Log(log.origin().to_owned());
+        self.pass(&endpoint)?;
+        // A log may take long: until it answers, the registry has room for others.
+        making.target.leave_registry();
+        let share = self.places.share(&endpoint, &row.trust_zone).await?;
+        self.confirm(making).await?;
         let Some(entry) = signer::write_log(signed, key, &making.services).await? else { return Ok(None) };
+        drop(share);
+        self.well(&endpoint).await;
         crash_point("log_answered");
         let origin = making.services.log.as_ref().map(|log| log.origin().to_owned()).unwrap_or_default();
         let recorded = RecordedEntry {
@@ -194,7 +217,20 @@ impl Worker {
         entry: Option<LogEntry>,
     ) -> Result<Material, WorkError> {
         let (key, digest) = (making.identity.key.public_key(), &making.target.image.digest);
+        let authorities: Vec<Endpoint> = making.services.timestamp_authorities.iter().map(authority).collect();
+        for endpoint in &authorities {
+            self.pass(endpoint)?;
+        }
+        making.target.leave_registry();
+        let mut shares = Vec::new();
+        for endpoint in &authorities {
+            shares.push(self.places.share(endpoint, &row.trust_zone).await?);
+        }
         let published = signer::assemble(signed, key, digest, &making.services, entry).await?;
+        drop(shares);
+        for endpoint in &authorities {
+            self.well(endpoint).await;
+        }
         let at = now_ms();
         let artifact = published.artifact.to_json();
         let manifest = match making.format {
@@ -210,6 +246,9 @@ impl Worker {
     /// Publishes the material under the digest's lock, and tells the ledger.
     async fn attach(&self, making: &Making<'_>, row: &LedgerRow, material: &Material) -> Result<(), WorkError> {
         let image = &making.target.image;
+        making.target.leave_registry();
+        let _share = self.places.share(&Endpoint::Registry(image.name.registry.clone()), "attach").await?;
+        self.confirm(making).await?;
         let lock = self.locks.acquire(&self.store, image).await?;
         let attached = self.push(making, material).await;
         // The lock goes back whatever happened.
@@ -227,7 +266,7 @@ impl Worker {
         tracing::info!(
             registry.host = %image.name.registry, repository = %image.name.repository, digest = %image.digest,
             identity = %making.identity.name, format = %making.format, log.origin = %row.log_origin,
-            log.index = index, manifest = %attached.manifest_digest, outcome, "signed"
+            log.index = index, manifest = %attached.manifest_digest, outcome, "signed {image}"
         );
         let manifest = attached.manifest_digest;
         self.tell(making.target, PushStep::Attached { format: making.format, manifest });
@@ -285,6 +324,11 @@ impl Making<'_> {
 /// The manifest of a bundle. Its time is the material's, so that the same material gives the same manifest.
 fn manifest_for(making: &Making<'_>, bundle: &[u8], at_ms: i64) -> Vec<u8> {
     referrer_manifest(&making.target.descriptor.bare(), bundle, &rfc3339(at_ms))
+}
+
+/// A timestamp authority as errors name it.
+fn authority(authority: &signer::TimestampAuthority) -> Endpoint {
+    Endpoint::TimestampAuthority(authority.place())
 }
 
 fn rfc3339(at_ms: i64) -> String {

@@ -37,8 +37,17 @@ pub struct LeasedEvent {
     pub absences: u32,
     /// Since when, in unix milliseconds.
     pub absent_since: Option<i64>,
+    /// How many leases in a row ended without a word, this one included.
+    pub unreported: u32,
     /// The event.
     pub event: NewEvent,
+}
+
+impl LeasedEvent {
+    /// Whether it is suspected of ending its process.
+    pub fn is_suspect(&self) -> bool {
+        i64::from(self.unreported) > crate::waiting::SUSPECT_FROM
+    }
 }
 
 /// The intake queue. Calls that take a [`LeasedEvent`] answer `false`, and have written nothing,
@@ -75,6 +84,7 @@ from_row!(LeasedEvent, |row| Ok(Self {
     attempts: converted("attempts", row.try_get::<i64, _>("attempts")?)?,
     absences: converted("absences", row.try_get::<i64, _>("absences")?)?,
     absent_since: row.try_get("absent_since")?,
+    unreported: converted("unreported", row.try_get::<i64, _>("unreported")?)?,
     event: NewEvent {
         source: row.try_get("source")?,
         registry: parsed("registry", row.try_get("registry")?)?,
@@ -121,7 +131,7 @@ WHERE id = (
             "due_at, id LIMIT 1 ",
             $claim,
             ")
-RETURNING id, state, lease, attempts, source, registry, repository, tag, digest, received_at, absences, absent_since"
+RETURNING id, state, lease, attempts, source, registry, repository, tag, digest, received_at, absences, absent_since, unreported"
         )
     };
 }

@@ -66,6 +66,15 @@ pub struct LeasedJob {
     pub pushed_at: Option<i64>,
     /// The wake for which the children of this index were queued.
     pub children_of_wake: Option<i64>,
+    /// How many leases in a row ended without a word, this one included.
+    pub unreported: u32,
+}
+
+impl LeasedJob {
+    /// Whether it is suspected of ending its process.
+    pub fn is_suspect(&self) -> bool {
+        i64::from(self.unreported) > crate::waiting::SUSPECT_FROM
+    }
 }
 
 /// How a job ended.

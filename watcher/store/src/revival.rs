@@ -11,6 +11,10 @@ pub trait Revival: Send + Sync {
     /// `per_second` of them come in a second. Answers how many.
     async fn release(&self, endpoint: &str, per_second: u32) -> Result<u64, StoreError>;
 
+    /// Makes the first of what waits for an endpoint due at once, so that it finds out whether the trouble is over.
+    /// `false`: nothing waits for it.
+    async fn release_first(&self, endpoint: &str) -> Result<bool, StoreError>;
+
     /// Makes one more try due for what is parked as unseen or failed and was last tried at least `after_ms` ago, not more
     /// than `limit` events and as many jobs. Their counts stay: a try that fails parks them again. Answers how many.
     async fn probe_parked(&self, after_ms: i64, limit: u32) -> Result<u64, StoreError>;
@@ -53,6 +57,35 @@ UPDATE push_events SET waits_for = NULL, due_at = ",
                     self.wakeups.send_modify(|count| *count += 1);
                 }
                 Ok(released)
+            }
+
+            async fn release_first(&self, endpoint: &str) -> Result<bool, crate::StoreError> {
+                const JOB: &str = concat!(
+                    "-- revival::release_first
+UPDATE jobs SET due_at = ",
+                    $now,
+                    " WHERE id = (SELECT id FROM jobs WHERE state = 'ready' AND waits_for = $1
+    ORDER BY priority, enqueued_at, id LIMIT 1) AND state = 'ready'"
+                );
+                const EVENT: &str = concat!(
+                    "-- revival::release_first
+UPDATE push_events SET due_at = ",
+                    $now,
+                    " WHERE id = (SELECT id FROM push_events WHERE state = 'ready' AND waits_for = $1
+    ORDER BY received_at, id LIMIT 1) AND state = 'ready'"
+                );
+                let mut tx = self.begin().await?;
+                let mut released = 0;
+                for statement in [JOB, EVENT] {
+                    if released == 0 {
+                        released = sqlx::query(statement).bind(endpoint).execute(&mut *tx).await?.rows_affected();
+                    }
+                }
+                tx.commit().await?;
+                if released > 0 {
+                    self.wakeups.send_modify(|count| *count += 1);
+                }
+                Ok(released > 0)
             }
 
             async fn probe_parked(&self, after_ms: i64, limit: u32) -> Result<u64, crate::StoreError> {
@@ -144,6 +177,11 @@ mod tests {
             assert!(store.retry_event(&leased, &WAITS).await.unwrap());
             assert!(store.lease_job(1).await.unwrap().is_none());
 
+            assert!(store.release_first("log:rekor.example.com").await.unwrap());
+            assert!(!store.release_first("log:other.example.com").await.unwrap());
+            let first = store.lease_job(60_000).await.unwrap().unwrap();
+            store.retry_job(&first, &WAITS).await.unwrap();
+            assert!(store.lease_job(1).await.unwrap().is_none());
             assert_eq!(store.release("log:other.example.com", 10).await.unwrap(), 0);
             assert_eq!(store.release("log:rekor.example.com", 2).await.unwrap(), 17);
             // Two in a second: of sixteen at most a few are due at once.

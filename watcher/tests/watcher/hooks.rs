@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
-use store::{LeasedEvent, NewEvent, NewJob, Skip, Store, StoreError};
+use store::{Claim, LeasedEvent, NewEvent, NewJob, ParkedBecause, Postponed, Skip, Store, StoreError};
 use tokio::io::AsyncWriteExt;
-use watcher::intake::{Intake, IntakeError, PutBack, StoreIntake};
+use watcher::intake::{Intake, IntakeError, StoreIntake};
 use watcher::{HookState, Metrics, Progress, SourceAuth, SourceKind};
 
 use crate::http::{post, raw, read};
@@ -219,14 +219,23 @@ impl Intake for Broken {
     async fn publish(&self, _: &[NewEvent]) -> Result<(), IntakeError> {
         Err(StoreError::UnknownEngine.into())
     }
-    async fn next(&self, _: Duration) -> Result<Option<LeasedEvent>, IntakeError> {
-        Ok(None)
+    async fn next(
+        &self,
+        _: Duration,
+        _: bool,
+        _: &mut (dyn for<'n> FnMut(&'n str, &'n str) -> bool + Send),
+    ) -> Result<Claim<LeasedEvent>, IntakeError> {
+        Ok(Claim::Gone)
     }
     async fn ack(&self, _: &LeasedEvent, _: &[NewJob], _: &[Skip]) -> Result<bool, IntakeError> {
         Ok(false)
     }
-    async fn put_back(&self, _: &LeasedEvent, _: PutBack<'_>) -> Result<bool, IntakeError> {
-        Ok(false)
+    async fn put_back(&self, _: &LeasedEvent, _: &Postponed<'_>) -> Result<bool, IntakeError> {
+        Ok(true)
+    }
+
+    async fn park(&self, _: &LeasedEvent, _: ParkedBecause, _: &str) -> Result<bool, IntakeError> {
+        Ok(true)
     }
 }
 

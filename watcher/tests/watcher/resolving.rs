@@ -93,7 +93,7 @@ async fn without_a_rule_nothing_is_signed_and_the_reason_is_kept() {
 }
 
 #[tokio::test]
-async fn a_tag_that_the_registry_does_not_have_is_asked_for_a_few_times() {
+async fn a_tag_that_the_registry_does_not_have_is_asked_for_and_then_parked_as_unseen() {
     let stage = quiet(vec!["v*"]).await;
     stage.tell(json!({"repository": "team/app", "tag": "v1"})).await;
     stage.tell(json!({"repository": "team/late", "tag": "v1"})).await;
@@ -101,7 +101,11 @@ async fn a_tag_that_the_registry_does_not_have_is_asked_for_a_few_times() {
     assert_eq!(stage.worker.step().await.expect("a step"), watcher::Step::Event);
     let late = stage.world.registry.push_image("team/late", "v1", "a").await.expect("a push").digest;
     stage.settle().await;
-    assert_eq!(reasons(&stage, "team/app").await[0].0, "tag_not_found");
+    assert!(reasons(&stage, "team/app").await.is_empty(), "an absence is no decision");
+    let parked = stage.store.parked(9).await.expect("what is parked");
+    assert_eq!((parked.len(), parked[0].because), (1, Some(store::ParkedBecause::Unseen)));
+    let open = stage.store.open_conditions(9).await.expect("conditions");
+    assert_eq!((open.len(), open[0].cause), (1, store::ConditionCause::UnseenPushes));
     stage.assert_signed_once("team/late", &late, 2);
 }
 

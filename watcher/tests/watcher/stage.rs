@@ -18,7 +18,7 @@ use secrecy::SecretString;
 use signer::key::KeyBackend;
 use signer::key::file::{self, FileKey};
 use signer::rekor::v2::RekorV2;
-use signer::{Services, TimestampAuthority};
+use signer::{LogWriter, Services, TimestampAuthority};
 use store::Store;
 use tokio::sync::{Notify, watch};
 use watcher::registry::{Auth, Registry, RegistryConfig};
@@ -37,6 +37,11 @@ pub(crate) struct Options {
     /// Instead of the sandbox's registry.
     pub(crate) registry: Option<SocketAddr>,
     pub(crate) lease: Duration,
+    /// How long an answer about a tag counts.
+    pub(crate) fresh: Duration,
+    pub(crate) concurrency: usize,
+    pub(crate) max_tags: usize,
+    pub(crate) index_patience: Duration,
 }
 
 impl Default for Options {
@@ -49,6 +54,10 @@ impl Default for Options {
             webhooks: true,
             registry: None,
             lease: Duration::from_secs(60),
+            fresh: Duration::ZERO,
+            concurrency: 8,
+            max_tags: 1000,
+            index_patience: Duration::from_millis(20),
         }
     }
 }
@@ -62,6 +71,7 @@ pub(crate) struct Stage {
     pub(crate) host: String,
     pub(crate) trust: Arc<TrustRoot>,
     pub(crate) services: Services,
+    pub(crate) gate: Arc<Gate>,
     used: Arc<AtomicU32>,
     _directory: tempfile::TempDir,
 }
@@ -78,9 +88,76 @@ pub(crate) fn key() -> &'static FileKey {
     })
 }
 
+/// A moment within the work on a signature.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Moment {
+    /// The key has signed, and nobody knows yet.
+    Signed,
+    /// The log has answered, and nobody knows yet.
+    Logged,
+}
+
+/// Holds the work up at a moment, so that a test can change the world there.
+#[derive(Default)]
+pub(crate) struct Gate {
+    armed: std::sync::Mutex<Option<Moment>>,
+    reached: Notify,
+    go: Notify,
+}
+
+impl Gate {
+    pub(crate) fn arm(&self, moment: Moment) {
+        *self.armed.lock().expect("no poison") = Some(moment);
+    }
+
+    pub(crate) async fn reached(&self) {
+        tokio::time::timeout(Duration::from_secs(20), self.reached.notified()).await.expect("the moment comes");
+    }
+
+    pub(crate) fn go_on(&self) {
+        self.go.notify_one();
+    }
+
+    async fn pass(&self, moment: Moment) {
+        let armed = self.armed.lock().expect("no poison").take_if(|armed| *armed == moment).is_some();
+        if armed {
+            self.reached.notify_one();
+            self.go.notified().await;
+        }
+    }
+}
+
+/// A log behind a gate.
+struct GatedLog {
+    inner: Arc<dyn LogWriter>,
+    gate: Arc<Gate>,
+}
+
+#[async_trait::async_trait]
+impl LogWriter for GatedLog {
+    fn origin(&self) -> &str {
+        self.inner.origin()
+    }
+
+    fn key(&self) -> &signer::rekor::LogKey {
+        self.inner.key()
+    }
+
+    fn version(&self) -> u32 {
+        self.inner.version()
+    }
+
+    async fn write(&self, entry: &bundle::entry::NewEntry) -> Result<bundle::LogEntry, signer::LogError> {
+        let answer = self.inner.write(entry).await;
+        self.gate.pass(Moment::Logged).await;
+        answer
+    }
+}
+
 /// The test's key, and how often it was used: it always signs alike, so only the count shows a second signature.
 struct TestKey {
     used: Arc<AtomicU32>,
+    gate: Arc<Gate>,
 }
 
 #[async_trait::async_trait]
@@ -91,13 +168,17 @@ impl KeyBackend for TestKey {
 
     async fn sign(&self, message: &[u8], hash: bundle::HashAlgorithm) -> Result<Vec<u8>, signer::KeyError> {
         self.used.fetch_add(1, Ordering::Relaxed);
-        key().sign(message, hash).await
+        let signature = key().sign(message, hash).await;
+        self.gate.pass(Moment::Signed).await;
+        signature
     }
 }
 
 /// An identity with the test's key.
-fn identity(services: Services, used: Arc<AtomicU32>) -> Identity {
-    Identity { name: "release".to_owned(), key: Arc::new(TestKey { used }), services }
+fn identity(mut services: Services, used: Arc<AtomicU32>, gate: Arc<Gate>) -> Identity {
+    let inner = services.log.take().expect("a log");
+    services.log = Some(Arc::new(GatedLog { inner, gate: Arc::clone(&gate) }));
+    Identity { name: "release".to_owned(), key: Arc::new(TestKey { used, gate }), services }
 }
 
 /// The services of a world's log and timestamp authority.
@@ -116,8 +197,8 @@ pub(crate) fn limits() -> Limits {
     Limits {
         first_delay: Duration::from_millis(5),
         longest_delay: Duration::from_millis(20),
-        tag_delay: Duration::from_millis(5),
-        tag_tries: 3,
+        absence_delay: Duration::from_millis(5),
+        absence_patience: Duration::from_millis(40),
         max_attempts: 4,
         poll: Duration::from_millis(20),
         ..Limits::default()
@@ -141,7 +222,7 @@ impl Stage {
         let services = services(&world);
         let trust = Arc::clone(&services.trust);
 
-        let used = Arc::new(AtomicU32::new(0));
+        let (used, gate) = (Arc::new(AtomicU32::new(0)), Arc::new(Gate::default()));
         let mut registry = RegistryConfig::new(host.parse().expect("a host"));
         registry.plain_http = true;
         registry.auth = Auth::Anonymous;
@@ -165,9 +246,16 @@ impl Stage {
             rules: vec![rule],
             identities: BTreeMap::from([(
                 "release".to_owned(),
-                Arc::new(identity(services.clone(), Arc::clone(&used))),
+                Arc::new(identity(services.clone(), Arc::clone(&used), Arc::clone(&gate))),
             )]),
-            limits: Limits { lease: options.lease, ..limits() },
+            limits: Limits {
+                lease: options.lease,
+                authority_fresh: options.fresh,
+                concurrency: options.concurrency,
+                max_tags: options.max_tags,
+                index_patience: options.index_patience,
+                ..limits()
+            },
         };
         let exposition = prometheus::Registry::new();
         let metrics = Metrics::new(&exposition).expect("metrics");
@@ -188,7 +276,7 @@ impl Stage {
                 authorization: Some(AUTHORIZATION.to_owned()),
             }));
         }
-        Self { world, store, worker, hooks, exposition, host, trust, services, used, _directory: directory }
+        Self { world, store, worker, hooks, exposition, host, trust, services, gate, used, _directory: directory }
     }
 
     /// Works by hand until nothing is due and the registry has told everything.
@@ -208,6 +296,12 @@ impl Stage {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         panic!("it does not settle: {:?}", self.store.counts().await);
+    }
+
+    /// Has everything that waits due at once: tests do not wait for a breaker.
+    pub(crate) async fn release(&self) {
+        let log = watcher::Endpoint::Log(self.world.log.origin().to_owned()).to_string();
+        self.store.release(&log, 1_000_000).await.expect("a release");
     }
 
     /// Runs the loop until everything is quiet, then stops it.

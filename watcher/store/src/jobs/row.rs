@@ -178,4 +178,5 @@ from_row!(LeasedJob, |row| Ok(Self {
     absent_since: row.try_get("absent_since")?,
     pushed_at: row.try_get("pushed_at")?,
     children_of_wake: row.try_get("children_of_wake")?,
+    unreported: converted("unreported", row.try_get::<i64, _>("unreported")?)?,
 }));

@@ -30,7 +30,7 @@ WHERE id = (
             $claim,
             ")
 RETURNING id, state, lease, attempts, wakes, registry, repository, digest, tag, class, first_seen_at,
-    enqueued_at, absences, absent_since, pushed_at, children_of_wake"
+    enqueued_at, absences, absent_since, pushed_at, children_of_wake, unreported"
         )
     };
 }
