@@ -104,6 +104,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: KeyCommand,
     },
+    /// Say what an identity is, where that is a person's word
+    Identity {
+        #[command(subcommand)]
+        command: IdentityCommand,
+    },
     /// Write what a verifier needs: public keys, trusted root, policy files, the exact commands
     Kit {
         #[command(flatten)]
@@ -266,6 +271,21 @@ pub(crate) enum ConfigCommand {
         /// Only the file itself, not the keys, secrets and trust material that it names
         #[arg(long)]
         file_only: bool,
+    },
+}
+
+/// `sealwatch identity …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum IdentityCommand {
+    /// Record that an identity's trust zone was renamed: it goes on in the zone that the rules name
+    Rezone {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// The identity's name: [identity.NAME]
+        name: String,
+        /// Why: recorded with the change
+        #[arg(long)]
+        because: String,
     },
 }
 

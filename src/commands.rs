@@ -4,6 +4,7 @@ pub(crate) mod config_check;
 pub(crate) mod evidence;
 pub(crate) mod explain;
 pub(crate) mod findings;
+pub(crate) mod identity;
 pub(crate) mod key;
 pub(crate) mod kit;
 pub(crate) mod logs;

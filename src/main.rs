@@ -19,7 +19,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use cli::{Cli, Command, ConfigCommand, EvidenceCommand, FindingsCommand, KeyCommand, LogsCommand, Role, WatchCommand};
+use cli::{
+    Cli, Command, ConfigCommand, EvidenceCommand, FindingsCommand, IdentityCommand, KeyCommand, LogsCommand, Role,
+    WatchCommand,
+};
 use commands::{COULD_NOT_LOOK, USAGE};
 use config::{Config, Problems};
 use ended::Ended;
@@ -138,6 +141,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         }
         Command::Key { command: KeyCommand::Public { key, password_file } } => {
             commands::key::public(&key, password_file.as_deref())
+        }
+        Command::Identity { command: IdentityCommand::Rezone { config, name, because } } => {
+            commands::identity::rezone(&Config::load(&config.config)?, &name, &because).await
         }
         Command::Kit { config, out } => commands::kit::kit(&Config::load(&config.config)?, &out),
         Command::Sweep(_) => Ok(not_built("sweep")),

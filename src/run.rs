@@ -123,6 +123,9 @@ pub(crate) async fn start(config: &Config, roles: Roles) -> anyhow::Result<Runni
     let hooks = if roles.intake { Some(bind("hooks", listeners.hooks).await?) } else { None };
     let metrics_listener = bind("metrics", listeners.metrics).await?;
     let store = rooms::store(config).await?;
+    if let Some(room) = &work {
+        commands::identity::zones_fit(room, store.as_ref()).await?;
+    }
 
     let exposition = prometheus::Registry::new();
     #[cfg(target_os = "linux")]

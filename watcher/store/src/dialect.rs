@@ -14,6 +14,7 @@ macro_rules! stamp {
         crate::parked::stamp_parked!($Store, $now);
         crate::revival::stamp_revival!($Store, $now);
         crate::conditions::stamp_conditions!($Store, $now);
+        crate::identity_zones::stamp_identity_zones!($Store);
         crate::ledger::stamp_ledger!($Store, $Database);
         crate::own_artifacts::stamp_own_artifacts!($Store, $now);
         crate::locks::stamp_locks!($Store, $now);

@@ -117,7 +117,7 @@ pub enum StoreError {
     Random(getrandom::Error),
     /// An identity would span two trust zones.
     #[error(
-        "identity {identity} is recorded in trust zone {recorded:?} and cannot sign in {asked:?} too; give each trust zone its own key"
+        "identity {identity} is recorded in trust zone {recorded:?} and cannot sign in {asked:?} too: give each trust zone its own key; or, if the zone was renamed, run `sealwatch identity rezone NAME --because \"…\"`"
     )]
     TwoTrustZones {
         /// The key's fingerprint.

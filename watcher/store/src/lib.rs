@@ -26,6 +26,7 @@ mod error;
 mod events;
 mod findings;
 mod followed_logs;
+mod identity_zones;
 mod intents_seen;
 mod jobs;
 mod ledger;
@@ -66,6 +67,7 @@ pub use findings::{
 pub use followed_logs::{
     Advance, FollowedLog, FollowedLogs, Head, LogLease, LogTrust, NewTrust, NoteRow, NoteSeen, VerifiedPosition,
 };
+pub use identity_zones::{IdentityZone, IdentityZones};
 pub use intents_seen::{ChainLink, IntentSeen, IntentsSeen, SignatureSeen};
 pub use jobs::{FinishedJob, JobClass, JobOutcome, JobRow, JobState, Jobs, LeasedJob, NewJob, UnknownWord};
 pub use ledger::{Abandoned, Intent, Ledger, LedgerRow, Material, RecordedEntry, RecordedSignature, Stage};
@@ -95,6 +97,7 @@ pub trait Store:
     + Parked
     + Revival
     + Conditions
+    + IdentityZones
     + Ledger
     + OwnArtifacts
     + Locks
