@@ -5,9 +5,8 @@ use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::json;
+use crate::json::{self, Json};
 
 /// The payload type of an in-toto statement.
 pub const IN_TOTO_PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
@@ -86,33 +85,33 @@ impl Envelope {
 
     /// Parses an envelope's JSON; a repeated key is an error.
     pub fn parse(bytes: &[u8]) -> Result<Self, EnvelopeError> {
-        Self::from_value(&json::parse(bytes)?)
+        Self::from_view(Json::parse(bytes)?)
     }
 
     /// Reads an envelope out of a larger document that has been parsed already.
-    pub fn from_value(value: &Value) -> Result<Self, EnvelopeError> {
-        let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-        let payload_type = text(value, "payloadType").ok_or(EnvelopeError::Field("a payloadType"))?;
-        let payload = text(value, "payload").ok_or(EnvelopeError::Field("a payload"))?;
-        let signatures =
-            value.get("signatures").and_then(Value::as_array).ok_or(EnvelopeError::Field("an array of signatures"))?;
-        if signatures.len() > MAX_SIGNATURES {
-            return Err(EnvelopeError::TooManySignatures);
-        }
-        Ok(Self {
-            payload_type,
-            payload: decode_base64(&payload).ok_or(EnvelopeError::Base64("the payload"))?,
-            signatures: signatures
-                .iter()
-                .map(|signature| {
-                    let sig = text(signature, "sig").ok_or(EnvelopeError::Field("a sig in each signature"))?;
-                    Ok(EnvelopeSignature {
-                        keyid: text(signature, "keyid").unwrap_or_default(),
-                        signature: decode_base64(&sig).ok_or(EnvelopeError::Base64("a signature"))?,
-                    })
-                })
-                .collect::<Result<_, EnvelopeError>>()?,
-        })
+    pub fn from_view(value: Json<'_>) -> Result<Self, EnvelopeError> {
+        let fields = value.fields(["payloadType", "payload", "signatures"]);
+        let get = |name| fields.and_then(|fields| fields.get(name));
+        let payload_type = get("payloadType").and_then(Json::text).ok_or(EnvelopeError::Field("a payloadType"))?;
+        let payload = get("payload").and_then(Json::text).ok_or(EnvelopeError::Field("a payload"))?;
+        let list =
+            get("signatures").filter(|list| list.is_array()).ok_or(EnvelopeError::Field("an array of signatures"))?;
+        let payload = decode_base64(&payload).ok_or(EnvelopeError::Base64("the payload"))?;
+        let mut signatures = Vec::new();
+        list.for_each_item(|item| {
+            if signatures.len() == MAX_SIGNATURES {
+                return Err(EnvelopeError::TooManySignatures);
+            }
+            let fields = item.fields(["sig", "keyid"]);
+            let text = |name| fields.and_then(|fields| fields.get(name)).and_then(Json::text);
+            let sig = text("sig").ok_or(EnvelopeError::Field("a sig in each signature"))?;
+            signatures.push(EnvelopeSignature {
+                keyid: text("keyid").unwrap_or_default().into_owned(),
+                signature: decode_base64(&sig).ok_or(EnvelopeError::Base64("a signature"))?,
+            });
+            Ok(())
+        })?;
+        Ok(Self { payload_type: payload_type.into_owned(), payload, signatures })
     }
 
     /// The envelope's JSON as cosign writes it: `payload`, `payloadType`, `signatures`; an empty
@@ -120,11 +119,6 @@ impl Envelope {
     pub fn to_json(&self) -> Vec<u8> {
         // Unwrap safety: only strings and lists are serialized, into memory.
         serde_json::to_vec(&self.as_json()).unwrap_or_default()
-    }
-
-    /// The same as a value, for a larger document.
-    pub fn to_value(&self) -> Value {
-        serde_json::to_value(self.as_json()).unwrap_or_default()
     }
 
     fn as_json(&self) -> EnvelopeJson<'_> {
@@ -184,7 +178,7 @@ mod tests {
         assert_eq!(String::from_utf8_lossy(&envelope.to_json()), json);
         assert_eq!(serde_json::to_string(&envelope).ok().as_deref(), Some(json));
         assert_eq!(Envelope::parse(json.as_bytes()).ok(), Some(envelope.clone()));
-        assert_eq!(Envelope::from_value(&envelope.to_value()).ok(), Some(envelope));
+        assert_eq!(Envelope::parse(&envelope.to_json()).ok(), Some(envelope));
     }
 
     #[test]

@@ -14,12 +14,12 @@ mod manifest;
 pub mod media_type;
 mod referrer;
 
-pub use manifest::{MAX_CHILDREN, MAX_MANIFEST_BYTES, ManifestError};
+pub use manifest::{MAX_ANNOTATIONS, MAX_CHILDREN, MAX_MANIFEST_BYTES, ManifestError};
 pub use media_type::ACCEPT;
 pub use referrer::{EMPTY_CONFIG, ReferrerList, parse_referrers, referrer_manifest, referrers_index_with};
 
 /// Points at content: its type, size and digest. The order of the fields is go-containerregistry's.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
     /// The type of the content.
@@ -29,13 +29,13 @@ pub struct Descriptor {
     /// The digest of the content.
     pub digest: Digest,
     /// Annotations, in the order of their keys.
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// For the children of an index: what they run on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
     /// For referrers: what kind of artifact it is.
-    #[serde(default, deserialize_with = "none_if_empty", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
 }
 

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::oci::{ManifestError, ManifestKind};
 use crate::simple_signing;
+use serde_json::Value;
 
 fn signature(payload: &str, signature: &str) -> LegacySignature {
     LegacySignature::new(payload.as_bytes().to_vec(), signature.as_bytes())
