@@ -1,5 +1,7 @@
 //! DSSE: the envelope around a statement, and the bytes that are signed.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
@@ -59,13 +61,26 @@ pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
     encoding
 }
 
+/// Go's decoder passes over line ends, at any width, and does not look at the bits that no byte needs.
+const GO: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
+
+fn without_line_ends(text: &str) -> Cow<'_, str> {
+    if text.contains(['\r', '\n']) { Cow::Owned(text.replace(['\r', '\n'], "")) } else { Cow::Borrowed(text) }
+}
+
+/// Decodes standard base64 as Go's `encoding/base64` does: padding must be there.
+pub(crate) fn decode_as_go(text: &str) -> Option<Vec<u8>> {
+    const STANDARD_OF_GO: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, GO);
+    STANDARD_OF_GO.decode(without_line_ends(text).as_bytes()).ok()
+}
+
 /// Decodes base64 as protojson does: either alphabet, with or without padding.
 pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    const LENIENT: GeneralPurposeConfig =
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    const LENIENT: GeneralPurposeConfig = GO.with_decode_padding_mode(DecodePaddingMode::Indifferent);
     const STANDARD_LENIENT: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
     const URL_SAFE_LENIENT: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
-    STANDARD_LENIENT.decode(text).or_else(|_| URL_SAFE_LENIENT.decode(text)).ok()
+    let text = without_line_ends(text);
+    STANDARD_LENIENT.decode(text.as_bytes()).or_else(|_| URL_SAFE_LENIENT.decode(text.as_bytes())).ok()
 }
 
 impl Envelope {

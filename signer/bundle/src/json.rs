@@ -22,7 +22,7 @@ pub use view::{Fields, Json};
 pub struct JsonError(#[from] serde_json::Error);
 
 /// Whether Go's `encoding/json` takes a key for a field: it matches in either case, and folds two letters outside ASCII.
-fn folds_to(key: &str, field: &str) -> bool {
+pub fn folds_to(key: &str, field: &str) -> bool {
     let folded = key.chars().map(|c| match c {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::dsse::decode_base64;
+use crate::dsse::{decode_as_go, decode_base64};
 use crate::json::{self, Json};
 use crate::log_entry::LogEntry;
 use crate::oci::{Descriptor, Manifest, media_type};
@@ -134,7 +134,7 @@ impl LegacySignature {
         let annotation = SIGNATURE_ANNOTATION;
         let text =
             self.annotations.get(annotation).ok_or(LegacyError::Annotation { annotation, reason: "is missing" })?;
-        STANDARD.decode(text).map_err(|_| LegacyError::Annotation { annotation, reason: "is not base64" })
+        decode_as_go(text).ok_or(LegacyError::Annotation { annotation, reason: "is not base64" })
     }
 
     /// The log's promise, if there is one.
@@ -234,7 +234,7 @@ impl RekorBundle {
             integrated_time: payload.get("integratedTime")?.as_i64()?,
             log_index: payload.get("logIndex")?.as_u64()?,
             log_id,
-            set: STANDARD.decode(promise.get("SignedEntryTimestamp")?.text()?.as_bytes()).ok()?,
+            set: decode_as_go(&promise.get("SignedEntryTimestamp")?.text()?)?,
         })
     }
 }
@@ -246,7 +246,7 @@ pub fn layers(manifest: &Manifest) -> Vec<Descriptor> {
         .iter()
         .filter(|layer| layer.media_type == media_type::SIMPLE_SIGNING)
         .take(MAX_LAYERS)
-        .cloned()
+        .filter_map(Descriptor::fetchable)
         .collect()
 }
 

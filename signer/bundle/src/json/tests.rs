@@ -1,3 +1,5 @@
+//! Tests of reading JSON without a tree.
+
 use super::*;
 use proptest::prelude::*;
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! The simple-signing image: made new, or the one that is there with a layer more.
 
 use super::{LegacySignature, MAX_LAYERS};
-use crate::digest::Digest;
+use crate::digest::{BlobDigest, Digest};
 use crate::json::{Json, ObjectWriter, append_to_array, go_string, write_array, write_object};
 use crate::oci::{Descriptor, Manifest, ManifestError, ManifestKind, media_type};
 
@@ -43,14 +43,14 @@ pub fn legacy_image(
     }
     // A copy that lacks our proof (the same key signed elsewhere without a log, or somebody stripped it) is not ours:
     // ours goes beside it, and readers take whichever layer verifies.
-    let ours = |other: &Descriptor| {
+    let ours = |other: &Descriptor<BlobDigest>| {
         other.digest == layer.digest
             && layer.annotations.iter().all(|(name, value)| other.annotations.get(name) == Some(value))
     };
     let mut config = existing_config;
     // A config that is not the manifest's own says nothing about it.
     if let (Some(bytes), Some(descriptor)) = (config, &manifest.config)
-        && Digest::of(bytes) != descriptor.digest
+        && descriptor.digest != Digest::of(bytes)
     {
         config = None;
     }
@@ -67,8 +67,8 @@ pub fn legacy_image(
         return Err(ManifestError::TooMany { field: "layers", max: MAX_LAYERS });
     }
     let config = config.and_then(|config| extended_config(config, &layer.digest)).unwrap_or_else(|| {
-        let layers = manifest.layers.iter().map(|layer| layer.digest);
-        new_config(layers.chain([layer.digest]))
+        let layers = manifest.layers.iter().map(|layer| layer.digest.clone());
+        new_config(layers.chain([layer.digest.into()]))
     });
     let config_type = manifest.config.as_ref().map_or(media_type::IMAGE_CONFIG, |config| &config.media_type);
     let config_descriptor = Descriptor::of(config_type, config.as_bytes()).to_go_json();
@@ -87,7 +87,7 @@ pub fn legacy_image(
 }
 
 fn first(layer: &Descriptor, signature: &LegacySignature) -> LegacyImage {
-    let config = new_config([layer.digest]);
+    let config = new_config([layer.digest.into()]);
     let config_descriptor = Descriptor::of(media_type::IMAGE_CONFIG, config.as_bytes());
     let manifest = write_object([
         ("schemaVersion", "2"),
@@ -106,7 +106,7 @@ fn first(layer: &Descriptor, signature: &LegacySignature) -> LegacyImage {
 
 /// The config of an image that is nothing but payloads: go-containerregistry's empty one, with a
 /// history line and a diff id for each. A payload is not compressed, so its diff id is its digest.
-fn new_config(layers: impl IntoIterator<Item = Digest>) -> String {
+fn new_config(layers: impl IntoIterator<Item = BlobDigest>) -> String {
     let diff_ids: Vec<_> = layers.into_iter().map(|digest| format!("\"{digest}\"")).collect();
     let history = vec![history_line(); diff_ids.len()];
     write_object([

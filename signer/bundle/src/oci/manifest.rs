@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use super::{Descriptor, Manifest, ManifestKind, Platform, media_type};
-use crate::digest::DigestError;
+use crate::digest::{BlobDigest, DigestError};
 use crate::json::{Fields, Json, JsonError};
 
 /// More children or layers than this are refused.
@@ -105,8 +106,8 @@ impl Manifest {
     /// Parses a manifest. `content_type` is the registry's header, if there was one.
     ///
     /// Refused are: repeated keys, keys that only a case-insensitive reader understands, layers
-    /// and manifests at once, a header and a body of different types, schema 1, malformed or
-    /// non-sha256 digests, more than [`MAX_CHILDREN`] children, and more than [`MAX_ANNOTATIONS`] annotations.
+    /// and manifests at once, a header and a body of different types, schema 1, malformed digests,
+    /// digests other than sha256 of anything but the content of an image, more than [`MAX_CHILDREN`] children, and more than [`MAX_ANNOTATIONS`] annotations.
     ///
     /// Takes a small multiple of the manifest's size in memory.
     pub fn parse(bytes: &[u8], content_type: Option<&str>) -> Result<Self, ManifestError> {
@@ -143,7 +144,7 @@ impl Manifest {
             ManifestKind::Image | ManifestKind::Index => {}
         }
         let room = &mut { MAX_ANNOTATIONS };
-        let config = optional_descriptor(&fields, "config", room)?;
+        let config: Option<Descriptor<BlobDigest>> = optional_descriptor(&fields, "config", room)?;
         if kind == ManifestKind::Image && config.is_none() {
             return Err(ManifestError::Field("an image needs a config"));
         }
@@ -152,7 +153,7 @@ impl Manifest {
             media_type,
             artifact_type: optional_text(&fields, "artifactType")?,
             config,
-            layers: descriptors(&fields, "layers", kind == ManifestKind::Image, room)?,
+            layers: layers(&fields, kind == ManifestKind::Image, room)?,
             manifests: descriptors(&fields, "manifests", kind == ManifestKind::Index, room)?,
             subject: optional_descriptor(&fields, "subject", room)?,
             annotations: match fields.filled("annotations") {
@@ -192,12 +193,30 @@ fn decide_media_type(fields: &ManifestFields<'_>, header: Option<String>) -> Res
     }
 }
 
-fn descriptors(
+/// The layers of an image. Those that hold signatures are fetched and must have a digest that we compute; the others are
+/// content of the image, and its own digest covers whatever names them.
+fn layers(
+    fields: &ManifestFields<'_>,
+    required: bool,
+    room: &mut usize,
+) -> Result<Vec<Descriptor<BlobDigest>>, ManifestError> {
+    let layers: Vec<Descriptor<BlobDigest>> = descriptors(fields, "layers", required, room)?;
+    let is_fetched = |kind: &str| kind == media_type::SIMPLE_SIGNING || media_type::is_sigstore_bundle(kind);
+    match layers.iter().find(|layer| is_fetched(&layer.media_type) && layer.digest.sha256().is_none()) {
+        None => Ok(layers),
+        Some(layer) => Err(ManifestError::Descriptor {
+            field: "layers",
+            reason: format!("a layer of signatures by another algorithm than sha256: {}", layer.digest),
+        }),
+    }
+}
+
+fn descriptors<D: FromStr<Err = DigestError>>(
     fields: &ManifestFields<'_>,
     field: &'static str,
     required: bool,
     room: &mut usize,
-) -> Result<Vec<Descriptor>, ManifestError> {
+) -> Result<Vec<Descriptor<D>>, ManifestError> {
     let items = match fields.get(field) {
         None if required => return Err(ManifestError::Field("layers or manifests are missing")),
         // Go writes an empty list as null.
@@ -217,20 +236,20 @@ fn descriptors(
     Ok(found)
 }
 
-fn optional_descriptor(
+fn optional_descriptor<D: FromStr<Err = DigestError>>(
     fields: &ManifestFields<'_>,
     field: &'static str,
     room: &mut usize,
-) -> Result<Option<Descriptor>, ManifestError> {
+) -> Result<Option<Descriptor<D>>, ManifestError> {
     fields.filled(field).map(|value| descriptor(value, field, Annotations::Keep(room))).transpose()
 }
 
 /// Reads a descriptor. Where its annotations are left out, so is its platform.
-pub(super) fn descriptor(
+pub(super) fn descriptor<D: FromStr<Err = DigestError>>(
     value: Json<'_>,
     field: &'static str,
     mut kept: Annotations<'_>,
-) -> Result<Descriptor, ManifestError> {
+) -> Result<Descriptor<D>, ManifestError> {
     let malformed = |reason: &str| ManifestError::Descriptor { field, reason: shortened(reason) };
     let fields = value.fields(DESCRIPTOR_FIELDS).ok_or_else(|| malformed("not an object"))?;
     if let Some(name) = fields.misspelled() {
@@ -277,7 +296,8 @@ fn annotations(value: Json<'_>, kept: &mut Annotations<'_>) -> Result<BTreeMap<S
     }
     let mut found = BTreeMap::new();
     value.for_each_field(|name, value| {
-        let text = value.text().ok_or(NO_STRINGS)?;
+        // Go reads a null as an empty string.
+        let text = if value.is_null() { Cow::Borrowed("") } else { value.text().ok_or(NO_STRINGS)? };
         if let Annotations::Keep(room) = kept {
             let too_many = ManifestError::TooMany { field: "annotations", max: MAX_ANNOTATIONS };
             **room = room.checked_sub(1).ok_or(too_many)?;

@@ -143,7 +143,8 @@ fn list_of(index: Json<'_>) -> Result<Option<Json<'_>>, ManifestError> {
 
 impl Manifest {
     /// The layers that hold Sigstore bundles. A referrer of cosign has exactly one.
-    pub fn bundle_layers(&self) -> impl Iterator<Item = &Descriptor> {
-        self.layers.iter().filter(|layer| media_type::is_sigstore_bundle(&layer.media_type))
+    pub fn bundle_layers(&self) -> impl Iterator<Item = Descriptor> {
+        let bundles = self.layers.iter().filter(|layer| media_type::is_sigstore_bundle(&layer.media_type));
+        bundles.filter_map(Descriptor::fetchable)
     }
 }
