@@ -332,7 +332,13 @@ fn services(sigstore: &Sigstore) -> anyhow::Result<Services> {
         .iter()
         .map(|url| TimestampAuthority::new(client.clone(), url.clone(), sigstore.trust.clone()))
         .collect();
-    Ok(Services { log, timestamp_authorities, trust: sigstore.trust.clone(), legacy_without_proof: false })
+    Ok(Services {
+        log,
+        timestamp_authorities,
+        trust: sigstore.trust.clone(),
+        legacy_without_proof: false,
+        legacy_timestamp: false,
+    })
 }
 
 fn log_writer(client: &Client, log: &ChosenLog) -> Arc<dyn LogWriter> {
@@ -369,6 +375,7 @@ fn rules(config: &Config) -> Vec<Rule> {
             },
             trust_zone: table.trust_zone.as_ref().map_or_else(|| "default".to_owned(), |z| z.get_ref().clone()),
             legacy_without_proof: table.legacy_without_proof,
+            legacy_timestamp: table.legacy_timestamp,
         });
     }
     all
