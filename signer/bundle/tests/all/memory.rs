@@ -1,6 +1,7 @@
 //! How much memory documents of strangers may take: each is read in a process of its own, whose peak is measured.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::process::Command;
 
 use bundle::legacy::{LegacySignature, RekorBundle, legacy_image};
@@ -186,7 +187,8 @@ fn a_document_is_read_in_a_process_of_its_own() {
     std::fs::write("/proc/self/clear_refs", "5").expect("Linux");
     let before = status("VmRSS:");
     read(&name, &text, &config);
-    println!("took {} of {}", status("VmHWM:").saturating_sub(before), text.len());
+    let took = status("VmHWM:").saturating_sub(before);
+    writeln!(std::io::stdout(), "took {took} of {}", text.len()).expect("an output");
 }
 
 /// What reading a document took, and its size.
