@@ -3,6 +3,7 @@
 
 pub(crate) mod check;
 mod file;
+pub(crate) mod guarded;
 mod problem;
 mod secret;
 
@@ -13,8 +14,8 @@ pub(crate) use file::{
     AlertTable, AuthTable, File, LogTable, MonitorTable, RegistryTable, SigstoreTable, SourceAuth, SourceTable,
     WatchTable,
 };
-pub(crate) use problem::Problems;
-pub(crate) use secret::{password_of, read_secret};
+pub(crate) use problem::{Problems, Warnings};
+pub(crate) use secret::{password_of, read_password, read_secret, warn_of};
 
 /// A configuration file that parsed. What it says is checked against the world by the rooms' builders
 /// ([`crate::rooms`]), which share its list of problems.
@@ -26,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) text: String,
     /// Its tables.
     pub(crate) file: File,
+    /// What its checks and builders warned of so far.
+    pub(crate) warnings: Warnings,
 }
 
 impl Config {
@@ -45,12 +48,13 @@ impl Config {
 
     /// The same for a text that is already here.
     pub(crate) fn parse(path: &Path, text: String) -> Result<Self, Problems> {
-        let mut problems = Problems::of(path, &text);
+        let warnings = Warnings::default();
+        let mut problems = Problems::of(path, &text).with_warnings(&warnings);
         match toml::from_str::<File>(&text) {
             Ok(file) => {
                 check::check(&file, &mut problems);
                 if problems.is_empty() {
-                    return Ok(Self { path: path.to_owned(), text, file });
+                    return Ok(Self { path: path.to_owned(), text, file, warnings });
                 }
             }
             Err(error) => {
@@ -70,7 +74,7 @@ impl Config {
 
     /// An empty list of problems of this file, for the builders.
     pub(crate) fn problems(&self) -> Problems {
-        Problems::of(&self.path, &self.text)
+        Problems::of(&self.path, &self.text).with_warnings(&self.warnings)
     }
 }
 

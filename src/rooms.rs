@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bundle::{Format, RegistryHost};
 use outbound::{Client, ClientConfig};
+use secrecy::ExposeSecret as _;
 use signer::rekor::LogWriter;
 use signer::rekor::v1::RekorV1;
 use signer::rekor::v2::RekorV2;
@@ -21,8 +22,13 @@ use toml::Spanned;
 use watcher::registry::{Auth, Registry, RegistryConfig};
 use watcher::{Identity, Limits, Platforms, Rule, Source, SourceKind, WatcherConfig};
 
-use crate::config::{AuthTable, Config, Problems, RegistryTable, SourceAuth, SourceTable, password_of, read_secret};
+use crate::config::{
+    AuthTable, Config, Problems, RegistryTable, SourceAuth, SourceTable, guarded, password_of, read_secret, warn_of,
+};
 use crate::trust::{self, ChosenLog, Sigstore};
+
+/// A hook's secret with fewer characters is warned of.
+const MIN_SECRET: usize = 16;
 
 /// Where the two listeners are.
 #[derive(Clone, Copy, Debug)]
@@ -111,13 +117,21 @@ fn sources(config: &Config, problems: &mut Problems) -> BTreeMap<String, Source>
 fn source_of(name: &str, table: &SourceTable, problems: &mut Problems) -> Option<Source> {
     let label = format!("[source.{name}]");
     let secret = |problems: &mut Problems| {
-        read_secret(
+        let secret = read_secret(
             &label,
             ("secret_file", "secret_env"),
             table.secret_file.as_ref(),
             table.secret_env.as_ref(),
             problems,
-        )
+        )?;
+        if secret.expose_secret().chars().count() < MIN_SECRET {
+            problems.warn(
+                table.auth.span(),
+                format!("{label}: its secret is shorter than {MIN_SECRET} characters, and can be guessed"),
+                "make one by `openssl rand -hex 32`, and give it to the registry as well",
+            );
+        }
+        Some(secret)
     };
     let auth = match table.auth.get_ref() {
         SourceAuth::None => watcher::SourceAuth::None,
@@ -209,13 +223,16 @@ fn registry_auth(
 ) -> Option<Auth> {
     match (&auth.docker_config, &auth.username) {
         (Some(path), None) => {
-            if let Err(error) = std::fs::metadata(path.get_ref()) {
-                problems.note(
-                    path.span(),
-                    format!("{label} docker_config: {}: {error}", path.get_ref().display()),
-                    "name a docker config.json that is there",
-                );
-                return None;
+            match guarded::check(path.get_ref()) {
+                Ok(exposed) => warn_of(label, path.span(), exposed, problems),
+                Err(why) => {
+                    problems.note(
+                        path.span(),
+                        format!("{label} docker_config: {why}"),
+                        "name a docker config.json that is there, and that sealwatch alone can write",
+                    );
+                    return None;
+                }
             }
             Some(Auth::DockerConfig(path.get_ref().clone()))
         }
@@ -276,12 +293,15 @@ fn identities(
     for (name, table) in &config.file.identity {
         let label = format!("[identity.{name}]");
         let Some(path) = &table.get_ref().key else { continue };
-        let pem = match std::fs::read(path.get_ref()) {
-            Ok(pem) => pem,
-            Err(error) => {
+        let pem = match guarded::read(Path::new(path.get_ref())) {
+            Ok(file) => {
+                warn_of(&label, path.span(), file.exposed, problems);
+                file.bytes
+            }
+            Err(why) => {
                 problems.note(
                     path.span(),
-                    format!("{label} key: {}: {error}", path.get_ref()),
+                    format!("{label} key: {why}"),
                     "make one with `sealwatch key create`, or name the file that holds it",
                 );
                 continue;
@@ -332,7 +352,13 @@ fn services(sigstore: &Sigstore) -> anyhow::Result<Services> {
         .iter()
         .map(|url| TimestampAuthority::new(client.clone(), url.clone(), sigstore.trust.clone()))
         .collect();
-    Ok(Services { log, timestamp_authorities, trust: sigstore.trust.clone(), legacy_without_proof: false })
+    Ok(Services {
+        log,
+        timestamp_authorities,
+        trust: sigstore.trust.clone(),
+        legacy_without_proof: false,
+        legacy_timestamp: false,
+    })
 }
 
 fn log_writer(client: &Client, log: &ChosenLog) -> Arc<dyn LogWriter> {
@@ -369,6 +395,7 @@ fn rules(config: &Config) -> Vec<Rule> {
             },
             trust_zone: table.trust_zone.as_ref().map_or_else(|| "default".to_owned(), |z| z.get_ref().clone()),
             legacy_without_proof: table.legacy_without_proof,
+            legacy_timestamp: table.legacy_timestamp,
         });
     }
     all
@@ -384,9 +411,23 @@ pub(crate) async fn store_beside(config: &Config) -> anyhow::Result<Arc<dyn stor
     Ok(store::open_beside(config.file.store.url.get_ref()).await?)
 }
 
-/// Reads a public key file.
+/// Reads a public key file for a command. Of several keys the first is taken, as by cosign, with a warning.
 pub(crate) fn public_key(path: &Path) -> anyhow::Result<bundle::PublicKey> {
-    use crate::ended::OrUsage as _;
-    let pem = std::fs::read_to_string(path).or_usage(format!("key file {}", path.display()))?;
-    bundle::PublicKey::from_pem(&pem).or_usage(format!("key file {}: use the public key (PEM)", path.display()))
+    let keys = public_keys(path)?;
+    if let Some(several) = keys.several() {
+        crate::say::complain(format_args!("warning: key file {} {several}; only the first is used", path.display()));
+    }
+    Ok(keys.first)
 }
+
+/// Reads a public key file with every key that is in it.
+pub(crate) fn public_keys(path: &Path) -> anyhow::Result<bundle::PemKeys> {
+    use crate::ended::OrUsage as _;
+    // A PEM file may hold text in any encoding around its blocks.
+    let pem = std::fs::read(path).or_usage(format!("key file {}", path.display()))?;
+    let pem = String::from_utf8_lossy(&pem);
+    bundle::PublicKey::all_from_pem(&pem).or_usage(format!("key file {}: use the public key (PEM)", path.display()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -113,6 +113,9 @@ async fn failure(failed: &mut watch::Receiver<Option<String>>) -> String {
 pub(crate) async fn start(config: &Config, roles: Roles) -> anyhow::Result<Running> {
     let intake = if roles.intake { rooms::intake(config)? } else { WatcherConfig::default() };
     let work = if roles.worker { Some(rooms::worker(config, now_ms())?) } else { None };
+    for warning in config.warnings.lines(&config.path) {
+        tracing::warn!("configuration: {warning}");
+    }
     let watching = match roles.monitor {
         Watching::Yes => true,
         Watching::IfAsked => rooms::monitor::is_wanted(config),

@@ -66,6 +66,9 @@ pub(crate) fn sigstore(
             .ok()?,
         None => TrustRoot::empty(),
     };
+    if let Some(file) = &table.get_ref().trusted_root {
+        warn_of_unusable(&label, file, &trust, problems);
+    }
     for (origin, log) in &config.file.log {
         if let Some(key) = log_key(origin, log, problems)
             && trust.log(&key.key_id()).is_none()
@@ -100,8 +103,13 @@ pub(crate) fn sigstore(
     let mut log = None;
     let mut timestamp_authorities = Vec::new();
     if let (Some(signing), Some(file)) = (&signing, &table.get_ref().signing_config) {
-        let services = signing
-            .rekor_services(now_ms, draw)
+        // Where nothing can be stamped, only a Rekor v1 gives the time of a signature.
+        let has_authority = !signing.timestamp_authorities.services.is_empty();
+        let services = match has_authority {
+            true => signing.rekor_services(now_ms, draw),
+            false => signing.rekor_services_of(&[1], now_ms, draw).or_else(|_| signing.rekor_services(now_ms, draw)),
+        };
+        let services = services
             .map_err(|error| {
                 problems.note(
                     file.span(),
@@ -113,8 +121,16 @@ pub(crate) fn sigstore(
         if let Some(service) = services.first() {
             log = Some(log_of_service(config, &label, file, &service.url, service.version, &trust, problems)?);
         }
-        let stamps = signing
-            .tsa_services(now_ms, draw)
+        if !has_authority && log.as_ref().is_some_and(|log| log.version == 2) {
+            problems.note(
+                file.span(),
+                format!("{label} signing_config names a Rekor v2 log, which gives no time, and no timestamp authority"),
+                "add one: `cosign signing-config create --tsa=\"url=URL,api-version=1,start-time=…,operator=NAME\" --tsa-config=ANY …`; or name a Rekor v1 log",
+            );
+            return None;
+        }
+        let stamps = if has_authority { signing.tsa_services(now_ms, draw) } else { Ok(Vec::new()) };
+        let stamps = stamps
             .map_err(|error| {
                 problems.note(
                     file.span(),
@@ -151,6 +167,17 @@ pub(crate) fn sigstore(
         ca_pem.get_or_insert_default().extend(pem);
     }
     Some(Sigstore { trust: Arc::new(trust), log, timestamp_authorities, ca_pem })
+}
+
+/// Says what of a trusted root does not count.
+fn warn_of_unusable(label: &str, file: &Spanned<String>, trust: &TrustRoot, problems: &Problems) {
+    for part in trust.unusable_parts() {
+        problems.warn(
+            file.span(),
+            format!("{label} trusted_root {}: {part}", file.get_ref()),
+            "correct that part of the file, or remove it; the others count",
+        );
+    }
 }
 
 /// A number that depends on nothing but the bytes.
@@ -203,7 +230,17 @@ fn log_key(origin: &str, log: &Spanned<LogTable>, problems: &mut Problems) -> Op
     let file = log.get_ref().public_key_file.as_ref()?;
     let label = format!("[log.\"{origin}\"]");
     let pem = file_bytes(&label, "public_key_file", file.get_ref(), file.span(), problems)?;
-    let spki = pem_to_der(&pem);
+    let spki = match only_public_key(&pem) {
+        Ok(spki) => spki,
+        Err(several) => {
+            problems.note(
+                file.span(),
+                format!("{label} public_key_file {} {several}", file.get_ref().display()),
+                "keep the log's key alone in this file",
+            );
+            return None;
+        }
+    };
     let name = log.get_ref().version.as_ref().is_none_or(|v| *v.get_ref() != 1).then_some(origin);
     let key = spki.and_then(|der| LogKey::from_spki(&der, name).ok());
     if key.is_none() {
@@ -216,12 +253,27 @@ fn log_key(origin: &str, log: &Spanned<LogTable>, problems: &mut Problems) -> Op
     key
 }
 
-fn pem_to_der(pem: &[u8]) -> Option<Vec<u8>> {
-    use base64::Engine as _;
-    let text = std::str::from_utf8(pem).ok()?;
-    let body = text.split("-----BEGIN PUBLIC KEY-----").nth(1)?.split("-----END PUBLIC KEY-----").next()?;
-    let body: String = body.chars().filter(|c| !c.is_whitespace()).collect();
-    base64::engine::general_purpose::STANDARD.decode(body).ok()
+/// The DER of the one public key in a PEM text; `Ok(None)` where there is none. It may be of a kind that signs no images,
+/// so it is not read any further.
+///
+/// # Errors
+/// Several keys, each by the SHA-256 of its DER.
+fn only_public_key(pem: &[u8]) -> Result<Option<Vec<u8>>, String> {
+    let text = String::from_utf8_lossy(pem);
+    let mut keys: Vec<Vec<u8>> = Vec::new();
+    for block in bundle::pem::blocks(&text).filter(|block| block.label == "PUBLIC KEY") {
+        match block.decode() {
+            Some(der) if !keys.contains(&der) => keys.push(der),
+            // The first is the one that counts.
+            None if keys.is_empty() => return Ok(None),
+            _ => {}
+        }
+    }
+    if keys.len() > 1 {
+        let names: Vec<String> = keys.iter().map(|der| bundle::Digest::of(der).hex()).collect();
+        return Err(format!("holds several keys: {}", names.join(", ")));
+    }
+    Ok(keys.pop())
 }
 
 /// A signing config names a log by URL; its key and origin come from a `[log]` table with that write URL, or from
@@ -338,3 +390,6 @@ fn log_of_tables(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,6 +30,12 @@ pub enum KeyError {
         /// The PEM label.
         label: String,
     },
+    /// Several private keys in one file.
+    #[error("the file holds several private keys ({keys}): keep the one that signs")]
+    SeveralKeys {
+        /// Which: their fingerprints, as far as they are not encrypted.
+        keys: String,
+    },
     /// Encrypted by PKCS#5 or OpenSSL's older way, neither of which cosign reads either.
     #[error(
         "the private key is encrypted by openssl: run `cosign import-key-pair --key FILE`, or decrypt it by `openssl pkcs8 -topk8 -nocrypt -in FILE`"

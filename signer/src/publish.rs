@@ -107,8 +107,9 @@ pub async fn assemble(
         // It may come from the ledger, so it is checked as if it came from the log.
         recheck(signed, key, services, entry)?;
     }
-    let mut timestamps = Vec::with_capacity(services.timestamp_authorities.len());
-    for authority in &services.timestamp_authorities {
+    let authorities = services.stamping(signed.format);
+    let mut timestamps = Vec::with_capacity(authorities.len());
+    for authority in authorities {
         timestamps.push(authority.stamp(&signed.signature).await?);
     }
     let (artifact, verified) = match signed.envelope() {

@@ -32,6 +32,9 @@ pub(crate) fn check(file: &Path, file_only: bool) -> anyhow::Result<u8> {
                 problems.merge(list);
             }
             say::complain(format_args!("{}", problems.to_string().trim_end()));
+            for warning in config.warnings.lines(&config.path) {
+                say::complain(format_args!("warning: {warning}"));
+            }
             return Ok(USAGE);
         }
     };
@@ -43,6 +46,9 @@ pub(crate) fn check(file: &Path, file_only: bool) -> anyhow::Result<u8> {
     match &monitor {
         Some(monitor) => watching(monitor),
         None => say!("no log is watched: add a [[watch]], or an empty [monitor] to check the logs that are written to"),
+    }
+    for warning in config.warnings.lines(&config.path) {
+        say!("warning: {warning}");
     }
     Ok(CLEAN)
 }

@@ -5,10 +5,11 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use signer::key::KeyBackend as _;
 
 use super::CLEAN;
+use crate::config::{guarded, read_password};
 use crate::ended::{Ended, OrUsage as _};
 use crate::say;
 
@@ -34,8 +35,9 @@ pub(crate) fn create(prefix: &Path, password_file: Option<&Path>) -> anyhow::Res
 
 /// Prints the public half as PEM.
 pub(crate) fn public(key: &Path, password_file: Option<&Path>) -> anyhow::Result<u8> {
-    let pem = std::fs::read(key).or_usage(format!("key file {}", key.display()))?;
-    let key = signer::key::file::load(&pem, password(password_file)?.as_ref())
+    let file = guarded::read(key).map_err(|why| Ended::usage(format!("key file {why}")))?;
+    warn(file.exposed);
+    let key = signer::key::file::load(&file.bytes, password(password_file)?.as_ref())
         .or_usage(format!("key file {}", key.display()))?;
     say!("{}", key.public_key().pem().trim_end());
     Ok(CLEAN)
@@ -60,11 +62,22 @@ fn write_new(path: &Path, mode: u32, text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn warn(exposed: Option<guarded::Exposed>) {
+    if let Some(exposed) = exposed {
+        say::complain(format_args!("warning: {}; {}", exposed.what, exposed.fix));
+    }
+}
+
 fn password(file: Option<&Path>) -> anyhow::Result<Option<SecretString>> {
     match file {
         Some(path) => {
-            let text = std::fs::read_to_string(path).or_usage(format!("password file {}", path.display()))?;
-            Ok(Some(SecretString::from(text.trim_end_matches(['\n', '\r']).to_owned())))
+            let file = read_password(path).map_err(|why| Ended::usage(format!("password file {why}")))?;
+            warn(file.exposed);
+            let password = file.secret;
+            if password.expose_secret().is_empty() {
+                say::complain(format_args!("warning: {} is empty, so the password is the empty one", path.display()));
+            }
+            Ok(Some(password))
         }
         None => Ok(std::env::var("COSIGN_PASSWORD").ok().map(SecretString::from)),
     }

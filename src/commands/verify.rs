@@ -33,7 +33,11 @@ pub(crate) async fn verify(request: &Verify) -> anyhow::Result<u8> {
     let trust = match &request.trusted_root {
         Some(file) => {
             let bytes = std::fs::read(file).or_usage(format!("trusted root {}", file.display()))?;
-            TrustRoot::parse(&bytes).or_usage(format!("trusted root {}", file.display()))?
+            let trust = TrustRoot::parse(&bytes).or_usage(format!("trusted root {}", file.display()))?;
+            for part in trust.unusable_parts() {
+                say::complain(format_args!("warning: trusted root {}: {part}", file.display()));
+            }
+            trust
         }
         None if request.insecure_ignore_tlog && !request.use_signed_timestamps => TrustRoot::empty(),
         None => {

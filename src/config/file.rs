@@ -167,6 +167,8 @@ pub(crate) struct RuleTable {
     pub(crate) trust_zone: Option<Spanned<String>>,
     #[serde(default)]
     pub(crate) legacy_without_proof: bool,
+    #[serde(default)]
+    pub(crate) legacy_timestamp: bool,
 }
 
 fn any_tag() -> Spanned<Vec<Spanned<String>>> {

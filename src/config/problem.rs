@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -15,23 +16,62 @@ pub(crate) struct Problem {
     pub(crate) fix: String,
 }
 
+/// What works and should be changed all the same. Every list of problems of one configuration adds to the same warnings.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Warnings(Arc<Mutex<Vec<Problem>>>);
+
+impl Warnings {
+    /// The warnings so far in the file's order, each on one line.
+    pub(crate) fn lines(&self, file: &Path) -> Vec<String> {
+        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        list.sort_by_key(|warning| warning.line);
+        let place = |line: Option<usize>| line.map_or_else(String::new, |line| format!(":{line}"));
+        list.iter().map(|w| format!("{}{}: {}; fix: {}", file.display(), place(w.line), w.what, w.fix)).collect()
+    }
+
+    /// Each thing is said once, however often the file is read.
+    fn add(&self, warning: Problem) {
+        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !list.contains(&warning) {
+            list.push(warning);
+        }
+    }
+}
+
 /// All that is wrong with one file.
 #[derive(Debug)]
 pub(crate) struct Problems {
     file: PathBuf,
     text: String,
     list: Vec<Problem>,
+    warnings: Warnings,
 }
 
 impl Problems {
     /// Starts a list for the text of one file.
     pub(crate) fn of(file: &Path, text: &str) -> Self {
-        Self { file: file.to_owned(), text: text.to_owned(), list: Vec::new() }
+        Self { file: file.to_owned(), text: text.to_owned(), list: Vec::new(), warnings: Warnings::default() }
+    }
+
+    /// The same, with warnings that are kept by the caller.
+    pub(crate) fn with_warnings(mut self, warnings: &Warnings) -> Self {
+        self.warnings = warnings.clone();
+        self
+    }
+
+    /// Notes what works and should be changed. It is no problem: see [`Problems::is_empty`].
+    pub(crate) fn warn(&self, span: Range<usize>, what: impl Into<String>, fix: impl Into<String>) {
+        let line = self.line(&span);
+        self.warnings.add(Problem { line, what: what.into(), fix: fix.into() });
+    }
+
+    fn line(&self, span: &Range<usize>) -> Option<usize> {
+        (!(span.start == 0 && span.end == 0)).then(|| line_of(&self.text, span.start))
     }
 
     /// Notes a problem at a place in the file; an empty span is no place.
     pub(crate) fn note(&mut self, span: Range<usize>, what: impl Into<String>, fix: impl Into<String>) {
-        let line = (!(span.start == 0 && span.end == 0)).then(|| line_of(&self.text, span.start));
+        let line = self.line(&span);
         self.list.push(Problem { line, what: what.into(), fix: fix.into() });
     }
 
@@ -48,6 +88,12 @@ impl Problems {
     /// Whether nothing is wrong so far.
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// The warnings that it adds to.
+    #[cfg(test)]
+    pub(crate) fn warnings(&self) -> &Warnings {
+        &self.warnings
     }
 
     /// The list so far.

@@ -1,6 +1,7 @@
 //! What the demo writes to disk: a key, the sandbox's trust material, a secret, and a configuration that names them.
 
-use std::os::unix::fs::DirBuilderExt as _;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -38,13 +39,17 @@ impl SandboxFiles {
             .with_context(|| format!("the folder {}", dir.display()))?;
         let pair = signer::key::file::generate(&SecretString::from("sandbox"))?;
         let secret = format!("{:016x}{:016x}", run::random()?, run::random()?);
-        let put = |name: &str, text: &str| {
-            std::fs::write(dir.join(name), text).with_context(|| format!("{}", dir.join(name).display()))
+        let put_with = |name: &str, text: &str, mode: u32| {
+            let mut options = std::fs::OpenOptions::new();
+            let file = options.write(true).create(true).truncate(true).mode(mode).open(dir.join(name));
+            file.and_then(|mut file| file.write_all(text.as_bytes()))
+                .with_context(|| format!("{}", dir.join(name).display()))
         };
-        put("release.key", &pair.private_pem)?;
+        let put = |name: &str, text: &str| put_with(name, text, 0o644);
+        put_with("release.key", &pair.private_pem, 0o600)?;
         put("release.pub", &pair.public_pem)?;
-        put("release.password", "sandbox")?;
-        put("hook.secret", &secret)?;
+        put_with("release.password", "sandbox", 0o600)?;
+        put_with("hook.secret", &secret, 0o600)?;
         put("trusted_root.json", &world.trusted_root_json())?;
         put("signing_config.json", &world.signing_config_json())?;
         put("sealwatch.toml", &configuration(world, &dir))?;

@@ -25,6 +25,14 @@ pub(super) fn supported(
                 .and_then(|s| sigstores.get(s))
                 .and_then(|s| s.log.as_ref())
                 .map(|l| l.version);
+            let legacy = rule.formats.contains(&bundle::Format::Legacy);
+            if rule.legacy_timestamp && legacy && identity.services.timestamp_authorities.is_empty() {
+                problems.note(
+                    table.get_ref().formats.span(),
+                    format!("rule {}, identity {name}: legacy_timestamp asks for a timestamp of no authority", n + 1),
+                    "add a timestamp authority (tsaUrls) to the signing config, or remove legacy_timestamp",
+                );
+            }
             for format in &rule.formats {
                 if let Err(error) = signer::check_supported(
                     identity.key.public_key().algorithm(),

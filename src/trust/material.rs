@@ -29,7 +29,10 @@ pub(crate) fn material(config: &Config, problems: &mut Problems) -> Option<Trust
         if let Some(file) = &table.trusted_root {
             let parsed = TrustRoot::parse(&read(&label, "trusted_root", file, problems)?);
             match parsed {
-                Ok(parsed) => trust.merge(parsed),
+                Ok(parsed) => {
+                    super::warn_of_unusable(&label, file, &parsed, problems);
+                    trust.merge(parsed);
+                }
                 Err(error) => {
                     problems.note(
                         file.span(),

@@ -138,7 +138,8 @@ pub(crate) fn explained(scene: &Scene, image: &str) -> Vec<Line> {
 fn commented(text: &str) -> Vec<Line> {
     let mut comment = "";
     let mut lines = Vec::new();
-    for line in text.lines() {
+    // Headings and empty lines part the sections of the kit.
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with("##")) {
         match line.strip_prefix("# ") {
             Some(text) => comment = text,
             None => lines.push(Line { comment: comment.to_owned(), command: line.to_owned() }),
@@ -199,16 +200,17 @@ impl Line {
     }
 }
 
-/// Podman's verifier under a policy of the kit, its key named by its absolute path as `policy.json` needs it.
+/// Podman's verifier under a policy of the kit.
 pub(crate) fn podman(scene: &Scene, key: &str, image: &str, log_key: Option<&Path>) -> Verdict {
     let kit = scene.path().join("kit");
     let text = std::fs::read_to_string(kit.join(format!("{key}.policy.json"))).expect("the kit has a policy");
     let mut policy: serde_json::Value = serde_json::from_str(&text).expect("a policy is JSON");
-    let demand = &mut policy["default"][0];
-    let name = demand["keyPath"].as_str().expect("the policy names a key").to_owned();
-    demand["keyPath"] = kit.join(name).to_str().expect("a path").into();
-    if let Some(log_key) = log_key {
-        demand["rekorPublicKeyPath"] = log_key.to_str().expect("a path").into();
+    let scopes = policy["transports"]["docker"].as_object_mut().expect("the policy has scopes");
+    for demand in scopes.values_mut() {
+        assert!(demand[0]["keyPath"].as_str().is_some_and(|path| path.starts_with('/')), "{demand}");
+        if let Some(log_key) = log_key {
+            demand[0]["rekorPublicKeyPath"] = log_key.to_str().expect("a path").into();
+        }
     }
     let file = scene.path().join("policy.json");
     std::fs::write(&file, policy.to_string()).expect("policy.json");

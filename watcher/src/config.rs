@@ -89,6 +89,8 @@ pub struct Rule {
     pub trust_zone: String,
     /// Legacy signatures on a log whose proofs they cannot carry (Rekor v2) are wanted all the same.
     pub legacy_without_proof: bool,
+    /// Legacy signatures carry a timestamp beside the promise of a Rekor v1 log.
+    pub legacy_timestamp: bool,
 }
 
 impl Rule {

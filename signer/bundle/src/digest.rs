@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 /// Names content by its hash: `sha256:` and 64 lowercase hex digits.
 ///
-/// SHA-256 is the only algorithm: it is what every registry computes and what every signature
-/// format that we write carries.
+/// SHA-256 is the only algorithm of what is fetched and signed: it is what every registry computes and what
+/// every signature format that we write carries. Layers may have another: [`BlobDigest`].
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Digest([u8; 32]);
 
@@ -95,6 +95,72 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
+/// Names content that we pass on and never fetch, such as a layer of an image: a [`Digest`], or one by another algorithm
+/// that registries take (sha384, sha512, blake3), as its text.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum BlobDigest {
+    /// By the algorithm that we compute.
+    Sha256(Digest),
+    /// By another one: the whole text.
+    Other(String),
+}
+
+impl BlobDigest {
+    /// The digest, if it is one that we compute.
+    pub fn sha256(&self) -> Option<Digest> {
+        match self {
+            Self::Sha256(digest) => Some(*digest),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+impl From<Digest> for BlobDigest {
+    fn from(digest: Digest) -> Self {
+        Self::Sha256(digest)
+    }
+}
+
+impl PartialEq<Digest> for BlobDigest {
+    fn eq(&self, other: &Digest) -> bool {
+        self.sha256() == Some(*other)
+    }
+}
+
+impl FromStr for BlobDigest {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits = match text.split_once(':') {
+            Some(("sha384", _)) => 96,
+            Some(("sha512", _)) => 128,
+            Some(("blake3", _)) => 64,
+            _ => return text.parse().map(Self::Sha256),
+        };
+        let hex = text.split_once(':').map_or("", |(_, hex)| hex);
+        if hex.len() == digits && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            Ok(Self::Other(text.to_owned()))
+        } else {
+            Err(DigestError::Malformed)
+        }
+    }
+}
+
+impl fmt::Display for BlobDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sha256(digest) => digest.fmt(f),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+impl Serialize for BlobDigest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +194,24 @@ mod tests {
             format!("sha512:{}", "0".repeat(128)).parse::<Digest>(),
             Err(DigestError::UnsupportedAlgorithm("sha512".to_owned()))
         );
+    }
+
+    #[test]
+    fn a_blob_may_be_named_by_another_algorithm_in_full() {
+        let of = |algorithm: &str, digits: usize| format!("{algorithm}:{}", "0f".repeat(digits / 2));
+        for (algorithm, digits) in [("sha384", 96), ("sha512", 128), ("blake3", 64)] {
+            let text = of(algorithm, digits);
+            let digest: BlobDigest = text.parse().expect("a digest");
+            assert_eq!((digest.to_string(), digest.sha256()), (text.clone(), None));
+            assert!(digest != Digest::of(b""));
+            for bad in [of(algorithm, digits - 2), of(algorithm, digits + 2), text.to_uppercase(), format!("{text} ")] {
+                assert!(bad.parse::<BlobDigest>().is_err(), "{bad}");
+            }
+        }
+        assert!(EMPTY.parse::<BlobDigest>().expect("a digest") == Digest::of(b""));
+        for bad in [of("md5", 32), of("sha1", 40), "sha512".to_owned(), "sha512:".to_owned(), String::new()] {
+            assert!(bad.parse::<BlobDigest>().is_err(), "{bad}");
+        }
     }
 
     #[test]

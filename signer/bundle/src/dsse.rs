@@ -1,13 +1,14 @@
 //! DSSE: the envelope around a statement, and the bytes that are signed.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::json;
+use crate::json::{self, Json};
 
 /// The payload type of an in-toto statement.
 pub const IN_TOTO_PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
@@ -60,13 +61,26 @@ pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
     encoding
 }
 
+/// Go's decoder passes over line ends, at any width, and does not look at the bits that no byte needs.
+const GO: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
+
+fn without_line_ends(text: &str) -> Cow<'_, str> {
+    if text.contains(['\r', '\n']) { Cow::Owned(text.replace(['\r', '\n'], "")) } else { Cow::Borrowed(text) }
+}
+
+/// Decodes standard base64 as Go's `encoding/base64` does: padding must be there.
+pub(crate) fn decode_as_go(text: &str) -> Option<Vec<u8>> {
+    const STANDARD_OF_GO: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, GO);
+    STANDARD_OF_GO.decode(without_line_ends(text).as_bytes()).ok()
+}
+
 /// Decodes base64 as protojson does: either alphabet, with or without padding.
 pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    const LENIENT: GeneralPurposeConfig =
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    const LENIENT: GeneralPurposeConfig = GO.with_decode_padding_mode(DecodePaddingMode::Indifferent);
     const STANDARD_LENIENT: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
     const URL_SAFE_LENIENT: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
-    STANDARD_LENIENT.decode(text).or_else(|_| URL_SAFE_LENIENT.decode(text)).ok()
+    let text = without_line_ends(text);
+    STANDARD_LENIENT.decode(text.as_bytes()).or_else(|_| URL_SAFE_LENIENT.decode(text.as_bytes())).ok()
 }
 
 impl Envelope {
@@ -86,33 +100,33 @@ impl Envelope {
 
     /// Parses an envelope's JSON; a repeated key is an error.
     pub fn parse(bytes: &[u8]) -> Result<Self, EnvelopeError> {
-        Self::from_value(&json::parse(bytes)?)
+        Self::from_view(Json::parse(bytes)?)
     }
 
     /// Reads an envelope out of a larger document that has been parsed already.
-    pub fn from_value(value: &Value) -> Result<Self, EnvelopeError> {
-        let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-        let payload_type = text(value, "payloadType").ok_or(EnvelopeError::Field("a payloadType"))?;
-        let payload = text(value, "payload").ok_or(EnvelopeError::Field("a payload"))?;
-        let signatures =
-            value.get("signatures").and_then(Value::as_array).ok_or(EnvelopeError::Field("an array of signatures"))?;
-        if signatures.len() > MAX_SIGNATURES {
-            return Err(EnvelopeError::TooManySignatures);
-        }
-        Ok(Self {
-            payload_type,
-            payload: decode_base64(&payload).ok_or(EnvelopeError::Base64("the payload"))?,
-            signatures: signatures
-                .iter()
-                .map(|signature| {
-                    let sig = text(signature, "sig").ok_or(EnvelopeError::Field("a sig in each signature"))?;
-                    Ok(EnvelopeSignature {
-                        keyid: text(signature, "keyid").unwrap_or_default(),
-                        signature: decode_base64(&sig).ok_or(EnvelopeError::Base64("a signature"))?,
-                    })
-                })
-                .collect::<Result<_, EnvelopeError>>()?,
-        })
+    pub fn from_view(value: Json<'_>) -> Result<Self, EnvelopeError> {
+        let fields = value.fields(["payloadType", "payload", "signatures"]);
+        let get = |name| fields.and_then(|fields| fields.get(name));
+        let payload_type = get("payloadType").and_then(Json::text).ok_or(EnvelopeError::Field("a payloadType"))?;
+        let payload = get("payload").and_then(Json::text).ok_or(EnvelopeError::Field("a payload"))?;
+        let list =
+            get("signatures").filter(|list| list.is_array()).ok_or(EnvelopeError::Field("an array of signatures"))?;
+        let payload = decode_base64(&payload).ok_or(EnvelopeError::Base64("the payload"))?;
+        let mut signatures = Vec::new();
+        list.for_each_item(|item| {
+            if signatures.len() == MAX_SIGNATURES {
+                return Err(EnvelopeError::TooManySignatures);
+            }
+            let fields = item.fields(["sig", "keyid"]);
+            let text = |name| fields.and_then(|fields| fields.get(name)).and_then(Json::text);
+            let sig = text("sig").ok_or(EnvelopeError::Field("a sig in each signature"))?;
+            signatures.push(EnvelopeSignature {
+                keyid: text("keyid").unwrap_or_default().into_owned(),
+                signature: decode_base64(&sig).ok_or(EnvelopeError::Base64("a signature"))?,
+            });
+            Ok(())
+        })?;
+        Ok(Self { payload_type: payload_type.into_owned(), payload, signatures })
     }
 
     /// The envelope's JSON as cosign writes it: `payload`, `payloadType`, `signatures`; an empty
@@ -120,11 +134,6 @@ impl Envelope {
     pub fn to_json(&self) -> Vec<u8> {
         // Unwrap safety: only strings and lists are serialized, into memory.
         serde_json::to_vec(&self.as_json()).unwrap_or_default()
-    }
-
-    /// The same as a value, for a larger document.
-    pub fn to_value(&self) -> Value {
-        serde_json::to_value(self.as_json()).unwrap_or_default()
     }
 
     fn as_json(&self) -> EnvelopeJson<'_> {
@@ -184,7 +193,7 @@ mod tests {
         assert_eq!(String::from_utf8_lossy(&envelope.to_json()), json);
         assert_eq!(serde_json::to_string(&envelope).ok().as_deref(), Some(json));
         assert_eq!(Envelope::parse(json.as_bytes()).ok(), Some(envelope.clone()));
-        assert_eq!(Envelope::from_value(&envelope.to_value()).ok(), Some(envelope));
+        assert_eq!(Envelope::parse(&envelope.to_json()).ok(), Some(envelope));
     }
 
     #[test]

@@ -5,10 +5,9 @@ mod rekor_v2;
 use crate::digest::Digest;
 use crate::dsse::Envelope;
 use crate::format::Format;
-use crate::json;
+use crate::json::{self, Json};
 use crate::public_key::{HashAlgorithm, PublicKey};
 use serde::Deserialize;
-use serde_json::Value;
 
 /// The kinds and versions of entries are shorter.
 const MAX_WORD: usize = 64;
@@ -150,8 +149,8 @@ pub enum EntryError {
 impl EntryBody {
     /// Reads a leaf's canonical body.
     pub fn parse(body: &[u8]) -> Result<EntryBody, EntryError> {
-        let value = json::parse(body)?;
-        let (kind, version) = kind_and_version(&value).ok_or(EntryError::Field("kind"))?;
+        let value = Json::parse(body)?;
+        let (kind, version) = kind_and_version(value).ok_or(EntryError::Field("kind"))?;
         match (kind.as_str(), version.as_str()) {
             ("hashedrekord", "0.0.1") => rekor_v1::parse_hashedrekord(value),
             ("dsse", "0.0.1") => rekor_v1::parse_dsse(value),
@@ -178,8 +177,8 @@ struct Head {
     kind: String,
 }
 
-fn kind_and_version(value: &Value) -> Option<(String, String)> {
-    let head = Head::deserialize(value).ok()?;
+fn kind_and_version(value: Json<'_>) -> Option<(String, String)> {
+    let head = value.read::<Head>().ok()?;
     // Both are words, and end up in errors and reports.
     let is_word = |text: &str| text.len() <= MAX_WORD && text.bytes().all(|byte| byte.is_ascii_graphic());
     (is_word(&head.kind) && is_word(&head.api_version)).then_some((head.kind, head.api_version))
@@ -187,7 +186,7 @@ fn kind_and_version(value: &Value) -> Option<(String, String)> {
 
 /// The kind and version that a body names.
 pub(crate) fn kind_version(body: &[u8]) -> Option<(String, String)> {
-    kind_and_version(&json::parse(body).ok()?)
+    kind_and_version(Json::parse(body).ok()?)
 }
 
 /// A signature for which a log entry is wanted: everything that the entry's body depends on.

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::digest::Digest;
-use crate::dsse::decode_base64;
-use crate::json;
+use crate::dsse::{decode_as_go, decode_base64};
+use crate::json::{self, Json};
 use crate::log_entry::LogEntry;
 use crate::oci::{Descriptor, Manifest, media_type};
 
@@ -135,7 +134,7 @@ impl LegacySignature {
         let annotation = SIGNATURE_ANNOTATION;
         let text =
             self.annotations.get(annotation).ok_or(LegacyError::Annotation { annotation, reason: "is missing" })?;
-        STANDARD.decode(text).map_err(|_| LegacyError::Annotation { annotation, reason: "is not base64" })
+        decode_as_go(text).ok_or(LegacyError::Annotation { annotation, reason: "is not base64" })
     }
 
     /// The log's promise, if there is one.
@@ -153,10 +152,10 @@ impl LegacySignature {
         let Some(text) = self.annotations.get(annotation).filter(|text| !text.is_empty()) else {
             return Ok(None);
         };
-        json::parse(text.as_bytes())?
+        Json::parse(text.as_bytes())?
             .get("SignedRFC3161Timestamp")
-            .and_then(Value::as_str)
-            .and_then(decode_base64)
+            .and_then(Json::text)
+            .and_then(|text| decode_base64(&text))
             .map(Some)
             .ok_or(LegacyError::Annotation { annotation, reason: "holds no timestamp" })
     }
@@ -175,8 +174,8 @@ impl LegacySignature {
 
     /// Reads what [`Self::to_json`] wrote.
     pub fn from_json(bytes: &[u8]) -> Result<Self, LegacyError> {
-        let stored: Stored = serde_json::from_value(json::parse(bytes)?)
-            .map_err(|_| LegacyError::Stored("a payload and annotations"))?;
+        let stored: Stored =
+            Json::parse(bytes)?.read().map_err(|_| LegacyError::Stored("a payload and annotations"))?;
         let payload = STANDARD.decode(&stored.payload).map_err(|_| LegacyError::Stored("a payload in base64"))?;
         Ok(Self { payload, annotations: stored.annotations })
     }
@@ -219,24 +218,23 @@ impl RekorBundle {
 
     /// Reads the annotation's value.
     pub fn parse(text: &str) -> Result<Self, LegacyError> {
-        let value = json::parse(text.as_bytes())?;
-        Self::read(&value).ok_or(LegacyError::Annotation {
+        Self::read(Json::parse(text.as_bytes())?).ok_or(LegacyError::Annotation {
             annotation: BUNDLE_ANNOTATION,
             reason: "is no signed entry timestamp with its payload",
         })
     }
 
-    fn read(value: &Value) -> Option<Self> {
-        let payload = value.get("Payload")?;
-        let text = |value: &Value, key| value.get(key).and_then(Value::as_str).map(str::to_owned);
+    fn read(value: Json<'_>) -> Option<Self> {
+        let promise = value.fields(["SignedEntryTimestamp", "Payload"])?;
+        let payload = promise.get("Payload")?.fields(["body", "integratedTime", "logIndex", "logID"])?;
         let mut log_id = [0; 32];
-        hex::decode_to_slice(text(payload, "logID")?, &mut log_id).ok()?;
+        hex::decode_to_slice(payload.get("logID")?.text()?.as_bytes(), &mut log_id).ok()?;
         Some(Self {
-            body: STANDARD.decode(text(payload, "body")?).ok()?,
+            body: STANDARD.decode(payload.get("body")?.text()?.as_bytes()).ok()?,
             integrated_time: payload.get("integratedTime")?.as_i64()?,
             log_index: payload.get("logIndex")?.as_u64()?,
             log_id,
-            set: STANDARD.decode(text(value, "SignedEntryTimestamp")?).ok()?,
+            set: decode_as_go(&promise.get("SignedEntryTimestamp")?.text()?)?,
         })
     }
 }
@@ -248,7 +246,7 @@ pub fn layers(manifest: &Manifest) -> Vec<Descriptor> {
         .iter()
         .filter(|layer| layer.media_type == media_type::SIMPLE_SIGNING)
         .take(MAX_LAYERS)
-        .cloned()
+        .filter_map(Descriptor::fetchable)
         .collect()
 }
 

@@ -1,9 +1,8 @@
 //! What a log answers about a leaf: its bytes, where it is, and the log's promises and proofs for it.
-use crate::json;
+use crate::json::{self, Capped, Json};
 use crate::protojson::{Base64, Int64};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
 use tlog::Hash;
 
 /// A leaf as its log returned it. Nothing in it is verified: see [`crate::verify::verify_entry`].
@@ -73,7 +72,7 @@ impl LogEntry {
 
     /// Reads what [`LogEntry::to_json`] wrote.
     pub fn from_json(bytes: &[u8]) -> Result<LogEntry, LogEntryError> {
-        EntryJson::deserialize(json::parse(bytes)?)?.try_into()
+        Json::parse(bytes)?.read::<EntryJson>()?.try_into()
     }
 
     /// The entry as a `TransparencyLogEntry`, for the ledger.
@@ -83,11 +82,15 @@ impl LogEntry {
 
     /// Reads Rekor v1's answer, `{"<uuid>": {…}}`, and returns the uuid with the entry.
     pub fn from_rekor_v1(response: &[u8]) -> Result<(String, LogEntry), LogEntryError> {
-        let answer: BTreeMap<String, RekorV1Json> = BTreeMap::deserialize(json::parse(response)?)?;
-        let found = answer.len();
-        let mut entries = answer.into_iter();
-        match (entries.next(), entries.next()) {
-            (Some((uuid, entry)), None) => Ok((uuid, entry.try_into()?)),
+        let answer = Json::parse(response)?;
+        let (mut first, mut found) = (None, 0);
+        answer.for_each_field(|uuid, entry| {
+            found += 1;
+            first.get_or_insert((uuid, entry));
+            Ok::<_, LogEntryError>(())
+        })?;
+        match first {
+            Some((uuid, entry)) if found == 1 => Ok((uuid.into_owned(), entry.read::<RekorV1Json>()?.try_into()?)),
             _ => Err(LogEntryError::NotOne(found)),
         }
     }
@@ -149,13 +152,20 @@ struct ProofJson {
     root_hash: Base64,
     tree_size: Option<Int64>,
     #[serde(default)]
-    hashes: Option<Vec<Base64>>,
+    hashes: Option<Capped<Base64, MAX_HASHES>>,
     checkpoint: Option<CheckpointJson>,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
 struct CheckpointJson {
     envelope: String,
+}
+
+/// No tree is so high that a proof within it needs more.
+const MAX_HASHES: usize = 128;
+
+fn all<T>(hashes: Option<Capped<T, MAX_HASHES>>) -> Result<Vec<T>, LogEntryError> {
+    hashes.unwrap_or_default().all().ok_or(LogEntryError::Field("inclusionProof.hashes"))
 }
 
 fn index(value: Option<Int64>, field: &'static str) -> Result<u64, LogEntryError> {
@@ -181,9 +191,7 @@ impl TryFrom<EntryJson> for LogEntry {
                 log_index: index(proof.log_index, "inclusionProof.logIndex")?,
                 root: hash(&proof.root_hash.0, "inclusionProof.rootHash")?,
                 size: index(proof.tree_size, "inclusionProof.treeSize")?,
-                hashes: proof
-                    .hashes
-                    .unwrap_or_default()
+                hashes: all(proof.hashes)?
                     .iter()
                     .map(|h| hash(&h.0, "inclusionProof.hashes"))
                     .collect::<Result<_, _>>()?,
@@ -215,7 +223,7 @@ impl From<&LogEntry> for EntryJson {
                 log_index: Some(written(proof.log_index)),
                 root_hash: Base64(proof.root.as_bytes().to_vec()),
                 tree_size: Some(written(proof.size)),
-                hashes: Some(proof.hashes.iter().map(|h| Base64(h.as_bytes().to_vec())).collect()),
+                hashes: Some(proof.hashes.iter().map(|h| Base64(h.as_bytes().to_vec())).collect::<Vec<_>>().into()),
                 checkpoint: Some(CheckpointJson { envelope: proof.checkpoint.clone() }),
             }),
             canonicalized_body: Base64(entry.body.clone()),
@@ -246,7 +254,7 @@ struct RekorV1Verification {
 #[serde(rename_all = "camelCase")]
 struct RekorV1Proof {
     checkpoint: String,
-    hashes: Option<Vec<String>>,
+    hashes: Option<Capped<String, MAX_HASHES>>,
     log_index: u64,
     root_hash: String,
     tree_size: u64,
@@ -269,9 +277,7 @@ impl TryFrom<RekorV1Json> for LogEntry {
                 log_index: proof.log_index,
                 root: unhex(&proof.root_hash, "inclusionProof.rootHash")?,
                 size: proof.tree_size,
-                hashes: proof
-                    .hashes
-                    .unwrap_or_default()
+                hashes: all(proof.hashes)?
                     .iter()
                     .map(|h| unhex(h, "inclusionProof.hashes"))
                     .collect::<Result<_, _>>()?,

@@ -7,35 +7,35 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::digest::Digest;
+use crate::digest::{BlobDigest, Digest};
 
 pub mod classify;
 mod manifest;
 pub mod media_type;
 mod referrer;
 
-pub use manifest::{MAX_CHILDREN, MAX_MANIFEST_BYTES, ManifestError};
+pub use manifest::{MAX_ANNOTATIONS, MAX_CHILDREN, MAX_MANIFEST_BYTES, ManifestError};
 pub use media_type::ACCEPT;
 pub use referrer::{EMPTY_CONFIG, ReferrerList, parse_referrers, referrer_manifest, referrers_index_with};
 
 /// Points at content: its type, size and digest. The order of the fields is go-containerregistry's.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Descriptor {
+pub struct Descriptor<D = Digest> {
     /// The type of the content.
     pub media_type: String,
     /// The size of the content in bytes.
     pub size: u64,
     /// The digest of the content.
-    pub digest: Digest,
+    pub digest: D,
     /// Annotations, in the order of their keys.
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// For the children of an index: what they run on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
     /// For referrers: what kind of artifact it is.
-    #[serde(default, deserialize_with = "none_if_empty", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
 }
 
@@ -80,9 +80,9 @@ pub struct Manifest {
     /// What kind of artifact it says that it is.
     pub artifact_type: Option<String>,
     /// The config of an image.
-    pub config: Option<Descriptor>,
+    pub config: Option<Descriptor<BlobDigest>>,
     /// The layers of an image.
-    pub layers: Vec<Descriptor>,
+    pub layers: Vec<Descriptor<BlobDigest>>,
     /// The children of an index.
     pub manifests: Vec<Descriptor>,
     /// What it refers to, if it is a referrer.
@@ -116,7 +116,23 @@ impl Descriptor {
             artifact_type: None,
         }
     }
+}
 
+impl Descriptor<BlobDigest> {
+    /// The same, if what it points to can be fetched and compared: by SHA-256.
+    pub fn fetchable(&self) -> Option<Descriptor> {
+        Some(Descriptor {
+            media_type: self.media_type.clone(),
+            size: self.size,
+            digest: self.digest.sha256()?,
+            annotations: self.annotations.clone(),
+            platform: self.platform.clone(),
+            artifact_type: self.artifact_type.clone(),
+        })
+    }
+}
+
+impl<D: std::fmt::Display> Descriptor<D> {
     /// JSON with Go's escapes, so that our bytes are those of cosign.
     pub(crate) fn to_go_json(&self) -> String {
         use crate::json::{go_string, write_object};

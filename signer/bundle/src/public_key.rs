@@ -8,6 +8,7 @@ pub(crate) use canonical::pkcs1_spki;
 
 use std::fmt;
 
+use crate::pem;
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -96,7 +97,7 @@ impl HashAlgorithm {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum PublicKeyError {
     /// Not PEM at all.
-    #[error("not a pem public key; expected one \"-----BEGIN PUBLIC KEY-----\" block")]
+    #[error("not a pem public key; expected a \"-----BEGIN PUBLIC KEY-----\" block")]
     NotPem,
     /// PEM of something else.
     #[error("expected a pem block \"PUBLIC KEY\", found {0:?}")]
@@ -144,6 +145,26 @@ enum Verifier {
     },
 }
 
+/// The public keys of one PEM text.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PemKeys {
+    /// The first: the one that every verifier uses.
+    pub first: PublicKey,
+    /// Those after it that are other keys.
+    pub others: Vec<PublicKey>,
+}
+
+impl PemKeys {
+    /// That there are others, with every fingerprint; `None` if there are none.
+    pub fn several(&self) -> Option<String> {
+        if self.others.is_empty() {
+            return None;
+        }
+        let others: Vec<String> = self.others.iter().map(PublicKey::fingerprint).collect();
+        Some(format!("holds several keys: the first, {}, and {}", self.first.fingerprint(), others.join(", ")))
+    }
+}
+
 /// `RSAPublicKey` of RFC 8017.
 #[derive(der::Sequence)]
 struct RsaPublicKey<'a> {
@@ -152,13 +173,49 @@ struct RsaPublicKey<'a> {
 }
 
 impl PublicKey {
-    /// Reads one `PUBLIC KEY` block.
+    /// Reads the first `PUBLIC KEY` or `RSA PUBLIC KEY` block of a text, whatever is around it.
+    ///
+    /// # Errors
+    /// No such block, or one that holds no key that we can use.
     pub fn from_pem(pem: &str) -> Result<Self, PublicKeyError> {
-        let (label, document) = der::Document::from_pem(pem.trim()).map_err(|_| PublicKeyError::NotPem)?;
-        if label != "PUBLIC KEY" {
-            return Err(PublicKeyError::WrongLabel(label.to_owned()));
+        Self::all_from_pem(pem).map(|keys| keys.first)
+    }
+
+    /// The same, with the other public keys of the text: verifiers use the first alone, so a second one is a mistake.
+    ///
+    /// # Errors
+    /// As [`PublicKey::from_pem`]; what is wrong with a further block is none.
+    pub fn all_from_pem(pem: &str) -> Result<PemKeys, PublicKeyError> {
+        let mut keys = pem::blocks(pem).filter_map(|block| {
+            let read: fn(&[u8]) -> Result<Self, PublicKeyError> = match block.label {
+                "PUBLIC KEY" => Self::from_spki,
+                "RSA PUBLIC KEY" => Self::from_pkcs1,
+                _ => return None,
+            };
+            Some(block.decode().ok_or(PublicKeyError::NotPem).and_then(|der| read(&der)))
+        });
+        let Some(first) = keys.next() else {
+            let other = pem::blocks(pem).next();
+            return Err(
+                other.map_or(PublicKeyError::NotPem, |block| PublicKeyError::WrongLabel(block.label.to_owned()))
+            );
+        };
+        let first = first?;
+        let others = keys.filter_map(Result::ok).filter(|other| *other != first).collect();
+        Ok(PemKeys { first, others })
+    }
+
+    /// Reads an RSA key that came bare: the DER of PKCS #1's `RSAPublicKey`.
+    ///
+    /// # Errors
+    /// Anything else, and sizes that are not supported.
+    pub fn from_pkcs1(der: &[u8]) -> Result<Self, PublicKeyError> {
+        if der.len() > MAX_SPKI {
+            return Err(PublicKeyError::NotSpki);
         }
-        Self::from_spki(document.as_bytes())
+        let verifier = rsa(der)?;
+        let spki = canonical(&verifier).map_err(|_| PublicKeyError::NotSpki)?;
+        Ok(Self { spki, verifier })
     }
 
     /// Reads a DER SubjectPublicKeyInfo.
@@ -193,17 +250,7 @@ impl PublicKey {
 
     /// The canonical PEM, byte for byte as Go and OpenSSL write it.
     pub fn pem(&self) -> String {
-        let body = STANDARD.encode(&self.spki);
-        let mut pem = String::from("-----BEGIN PUBLIC KEY-----\n");
-        let mut rest = body.as_str();
-        while !rest.is_empty() {
-            let (line, after) = rest.split_at(rest.len().min(64));
-            pem.push_str(line);
-            pem.push('\n');
-            rest = after;
-        }
-        pem.push_str("-----END PUBLIC KEY-----\n");
-        pem
+        pem::encode("PUBLIC KEY", &self.spki)
     }
 
     /// What kind of key it is.

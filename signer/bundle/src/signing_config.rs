@@ -1,5 +1,5 @@
 //! The signing configuration: which services to sign with, and how many of them, as their operators publish it.
-use crate::json;
+use crate::json::{self, Capped, Json};
 use crate::trust_root::{ValidFor, moment};
 use serde::Deserialize;
 use std::fmt;
@@ -9,6 +9,9 @@ const V0_2: &str = "application/vnd.dev.sigstore.signingconfig.v0.2+json";
 
 /// The versions of a log's API that we speak, the better first.
 const REKOR_VERSIONS: [u32; 2] = [2, 1];
+
+/// More services in one list are refused.
+const MAX_SERVICES: usize = 1024;
 
 /// Sigstore's `signing_config.json`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -88,6 +91,9 @@ pub enum SigningConfigError {
     /// A media type that we do not read.
     #[error("media type {0:?} is not a sigstore signing config of version 0.1 or 0.2")]
     MediaType(String),
+    /// More services of a kind than there are in the world.
+    #[error("signing config: more than {MAX_SERVICES} services in one list")]
+    TooMany,
     /// A period that is none.
     #[error("signing config: service {0} has a validFor that is not RFC 3339")]
     Period(String),
@@ -122,11 +128,11 @@ pub enum SigningConfigError {
 impl SigningConfig {
     /// Reads a `signing_config.json` of version 0.2, or one of version 0.1, which had neither periods nor operators.
     pub fn parse(bytes: &[u8]) -> Result<SigningConfig, SigningConfigError> {
-        let value = json::parse(bytes)?;
-        match value.get("mediaType").and_then(|m| m.as_str()) {
-            Some(V0_2) => ConfigV2::deserialize(value)?.try_into(),
-            Some(V0_1) => Ok(ConfigV1::deserialize(value)?.into()),
-            other => Err(SigningConfigError::MediaType(other.unwrap_or_default().to_owned())),
+        let value = Json::parse(bytes)?;
+        match value.get("mediaType").and_then(Json::text).as_deref() {
+            Some(V0_2) => value.read::<ConfigV2>()?.try_into(),
+            Some(V0_1) => value.read::<ConfigV1>()?.try_into(),
+            other => Err(SigningConfigError::MediaType(other.unwrap_or_default().chars().take(100).collect())),
         }
     }
 
@@ -210,16 +216,12 @@ fn usable(list: &ServiceList, version: u32, now_ms: i64) -> Vec<Service> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ConfigV2 {
-    #[serde(default)]
-    ca_urls: Vec<ServiceJson>,
-    #[serde(default)]
-    oidc_urls: Vec<ServiceJson>,
-    #[serde(default)]
-    rekor_tlog_urls: Vec<ServiceJson>,
+    ca_urls: Option<Capped<ServiceJson, MAX_SERVICES>>,
+    oidc_urls: Option<Capped<ServiceJson, MAX_SERVICES>>,
+    rekor_tlog_urls: Option<Capped<ServiceJson, MAX_SERVICES>>,
     #[serde(default)]
     rekor_tlog_config: SelectorJson,
-    #[serde(default)]
-    tsa_urls: Vec<ServiceJson>,
+    tsa_urls: Option<Capped<ServiceJson, MAX_SERVICES>>,
     #[serde(default)]
     tsa_config: SelectorJson,
 }
@@ -282,8 +284,13 @@ impl TryFrom<SelectorJson> for Selector {
     }
 }
 
-fn services(json: Vec<ServiceJson>) -> Result<Vec<Service>, SigningConfigError> {
-    json.into_iter().map(Service::try_from).collect()
+/// Every item of a list; Go writes an empty one as null.
+fn all<T>(list: Option<Capped<T, MAX_SERVICES>>) -> Result<Vec<T>, SigningConfigError> {
+    list.unwrap_or_default().all().ok_or(SigningConfigError::TooMany)
+}
+
+fn services(list: Option<Capped<ServiceJson, MAX_SERVICES>>) -> Result<Vec<Service>, SigningConfigError> {
+    all(list)?.into_iter().map(Service::try_from).collect()
 }
 
 impl TryFrom<ConfigV2> for SigningConfig {
@@ -310,25 +317,24 @@ impl TryFrom<ConfigV2> for SigningConfig {
 struct ConfigV1 {
     ca_url: Option<String>,
     oidc_url: Option<String>,
-    #[serde(default)]
-    tlog_urls: Vec<String>,
-    #[serde(default)]
-    tsa_urls: Vec<String>,
+    tlog_urls: Option<Capped<String, MAX_SERVICES>>,
+    tsa_urls: Option<Capped<String, MAX_SERVICES>>,
 }
 
-impl From<ConfigV1> for SigningConfig {
-    fn from(json: ConfigV1) -> SigningConfig {
+impl TryFrom<ConfigV1> for SigningConfig {
+    type Error = SigningConfigError;
+
+    fn try_from(json: ConfigV1) -> Result<SigningConfig, SigningConfigError> {
         let service = |url: String| Service { operator: url.clone(), url, version: 1, valid_for: ValidFor::default() };
-        let list = |urls: Vec<String>| ServiceList {
-            services: urls.into_iter().map(service).collect(),
-            selector: Selector::Any,
+        let list = |urls| -> Result<ServiceList, SigningConfigError> {
+            Ok(ServiceList { services: all(urls)?.into_iter().map(service).collect(), selector: Selector::Any })
         };
-        SigningConfig {
-            rekor: list(json.tlog_urls),
-            timestamp_authorities: list(json.tsa_urls),
+        Ok(SigningConfig {
+            rekor: list(json.tlog_urls)?,
+            timestamp_authorities: list(json.tsa_urls)?,
             certificate_authorities: json.ca_url.into_iter().map(service).collect(),
             oidc_providers: json.oidc_url.into_iter().map(service).collect(),
-        }
+        })
     }
 }
 

@@ -1,10 +1,10 @@
 //! The Sigstore bundle: a signature with everything needed to check it offline.
 use crate::dsse::{Envelope, EnvelopeError};
-use crate::json;
+use crate::json::{self, Capped, Json};
 use crate::log_entry::{EntryJson, LogEntry, LogEntryError};
 use crate::protojson::Base64;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// The media type that we write.
 pub const BUNDLE_MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -20,6 +20,8 @@ const VERSION_0_1: &str = "application/vnd.dev.sigstore.bundle+json;version=0.1"
 pub(crate) const MAX_ENTRIES: usize = 32;
 /// See [`MAX_ENTRIES`].
 pub(crate) const MAX_TIMESTAMPS: usize = 32;
+/// Of a chain only the first certificate is used.
+const MAX_CERTIFICATES: usize = 1;
 
 /// A signature, with its log entries and timestamps. Parsing verifies nothing: see [`crate::verify::verify_bundle`].
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -115,7 +117,8 @@ pub enum BundleError {
 impl Bundle {
     /// Reads a bundle of version 0.1, 0.2 or 0.3.
     pub fn parse(bytes: &[u8]) -> Result<Bundle, BundleError> {
-        let json = BundleJson::<Value>::deserialize(json::parse(bytes)?)?;
+        let document = Json::parse(bytes)?;
+        let json = document.read::<BundleJson<&RawValue>>()?;
         if json.media_type != BUNDLE_MEDIA_TYPE && !OLDER_MEDIA_TYPES.contains(&json.media_type.as_str()) {
             return Err(BundleError::MediaType(json.media_type.chars().take(100).collect()));
         }
@@ -124,23 +127,23 @@ impl Bundle {
             (Some(key), None, None) => VerificationKey::Hint(key.hint),
             (None, Some(certificate), None) => VerificationKey::Certificate(certificate.raw_bytes.0),
             (None, None, Some(chain)) => {
-                let leaf = chain.certificates.into_iter().next();
+                let leaf = chain.certificates.items.into_iter().next();
                 VerificationKey::Certificate(leaf.ok_or(BundleError::Key)?.raw_bytes.0)
             }
             _ => return Err(BundleError::Key),
         };
         let entries = material.tlog_entries.unwrap_or_default();
-        at_most("log entries", entries.len(), MAX_ENTRIES)?;
-        let entries = entries.into_iter().map(LogEntry::try_from).collect::<Result<Vec<_>, _>>()?;
+        at_most("log entries", entries.count, MAX_ENTRIES)?;
+        let entries = entries.items.into_iter().map(LogEntry::try_from).collect::<Result<Vec<_>, _>>()?;
         let unproved = !entries.is_empty() && entries.iter().all(|entry| entry.proof.is_none());
         if unproved && json.media_type != VERSION_0_1 {
             return Err(BundleError::NoInclusionProof);
         }
         let timestamps =
             material.timestamp_verification_data.and_then(|data| data.rfc3161_timestamps).unwrap_or_default();
-        at_most("timestamps", timestamps.len(), MAX_TIMESTAMPS)?;
+        at_most("timestamps", timestamps.count, MAX_TIMESTAMPS)?;
         let content = match (json.dsse_envelope, json.message_signature) {
-            (Some(envelope), None) => BundleContent::Dsse(Envelope::from_value(&envelope)?),
+            (Some(envelope), None) => BundleContent::Dsse(Envelope::from_view(Json::of(envelope))?),
             (None, Some(message)) => {
                 let digest = message.message_digest.unwrap_or_default();
                 BundleContent::Message {
@@ -151,7 +154,12 @@ impl Bundle {
             }
             _ => return Err(BundleError::Content),
         };
-        Ok(Bundle { key, entries, timestamps: timestamps.into_iter().map(|t| t.signed_timestamp.0).collect(), content })
+        Ok(Bundle {
+            key,
+            entries,
+            timestamps: timestamps.items.into_iter().map(|t| t.signed_timestamp.0).collect(),
+            content,
+        })
     }
 
     /// The bundle as version 0.3, its fields in the order in which cosign writes them.
@@ -180,13 +188,15 @@ impl Bundle {
                 certificate,
                 x509_certificate_chain: None,
                 // Go leaves empty lists out.
-                tlog_entries: (!self.entries.is_empty()).then(|| self.entries.iter().map(EntryJson::from).collect()),
+                tlog_entries: (!self.entries.is_empty())
+                    .then(|| self.entries.iter().map(EntryJson::from).collect::<Vec<_>>().into()),
                 timestamp_verification_data: (!self.timestamps.is_empty()).then(|| TimestampsJson {
                     rfc3161_timestamps: Some(
                         self.timestamps
                             .iter()
                             .map(|response| TimestampJson { signed_timestamp: Base64(response.clone()) })
-                            .collect(),
+                            .collect::<Vec<_>>()
+                            .into(),
                     ),
                 }),
             },
@@ -225,7 +235,7 @@ struct MaterialJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     x509_certificate_chain: Option<ChainJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tlog_entries: Option<Vec<EntryJson>>,
+    tlog_entries: Option<Capped<EntryJson, MAX_ENTRIES>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     timestamp_verification_data: Option<TimestampsJson>,
 }
@@ -250,13 +260,13 @@ impl RawBytesJson {
 
 #[derive(Deserialize, Serialize)]
 struct ChainJson {
-    certificates: Vec<RawBytesJson>,
+    certificates: Capped<RawBytesJson, MAX_CERTIFICATES>,
 }
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct TimestampsJson {
-    rfc3161_timestamps: Option<Vec<TimestampJson>>,
+    rfc3161_timestamps: Option<Capped<TimestampJson, MAX_TIMESTAMPS>>,
 }
 
 #[derive(Deserialize, Serialize)]

@@ -1,9 +1,9 @@
 //! The legacy payload: "simple signing", byte for byte as cosign writes it.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 use crate::digest::Digest;
-use crate::json::{self, go_string, misspelled};
+use crate::json::{self, Json, go_string};
 
 /// What `critical.type` says.
 pub const SIMPLE_SIGNING_TYPE: &str = "cosign container image signature";
@@ -48,36 +48,35 @@ pub fn payload(docker_reference: &str, digest: &Digest) -> Vec<u8> {
 
 /// Reads a payload. What is in `optional` (annotations, a creator) is not looked at.
 pub fn parse(bytes: &[u8]) -> Result<SimpleSigning, SimpleSigningError> {
-    let payload = json::parse(bytes)?;
-    let critical = object(payload.as_object(), "critical")?;
+    let payload = Json::parse(bytes)?;
+    if !payload.is_object() {
+        return Err(SimpleSigningError::Field("an object"));
+    }
+    let critical = object(payload, "critical")?;
     let kind = text(critical, "type")?;
     if kind != SIMPLE_SIGNING_TYPE {
         return Err(SimpleSigningError::WrongType(kind.chars().take(100).collect()));
     }
-    let identity = object(Some(critical), "identity")?;
-    let image = object(Some(critical), "image")?;
+    let identity = object(critical, "identity")?;
+    let image = object(critical, "image")?;
     Ok(SimpleSigning {
-        docker_reference: text(identity, "docker-reference")?.to_owned(),
+        docker_reference: text(identity, "docker-reference")?.into_owned(),
         digest: text(image, "docker-manifest-digest")?.parse()?,
     })
 }
 
-fn object<'a>(
-    parent: Option<&'a Map<String, Value>>,
-    key: &'static str,
-) -> Result<&'a Map<String, Value>, SimpleSigningError> {
-    let parent = parent.ok_or(SimpleSigningError::Field("an object"))?;
-    if misspelled(parent, &[key]).is_some() {
-        return Err(SimpleSigningError::Field(key));
-    }
-    parent.get(key).and_then(Value::as_object).ok_or(SimpleSigningError::Field(key))
+fn object<'a>(parent: Json<'a>, key: &'static str) -> Result<Json<'a>, SimpleSigningError> {
+    field(parent, key).filter(|value| value.is_object()).ok_or(SimpleSigningError::Field(key))
 }
 
-fn text<'a>(parent: &'a Map<String, Value>, key: &'static str) -> Result<&'a str, SimpleSigningError> {
-    if misspelled(parent, &[key]).is_some() {
-        return Err(SimpleSigningError::Field(key));
-    }
-    parent.get(key).and_then(Value::as_str).ok_or(SimpleSigningError::Field(key))
+fn text<'a>(parent: Json<'a>, key: &'static str) -> Result<Cow<'a, str>, SimpleSigningError> {
+    field(parent, key).and_then(Json::text).ok_or(SimpleSigningError::Field(key))
+}
+
+/// A field that is not there under another spelling as well.
+fn field<'a>(parent: Json<'a>, key: &'static str) -> Option<Json<'a>> {
+    let fields = parent.fields([key])?;
+    fields.get(key).filter(|_| fields.misspelled().is_none())
 }
 
 #[cfg(test)]

@@ -1,10 +1,8 @@
 //! The statement that a bundle's envelope carries: in-toto, about one digest, claiming no more
 //! than "this was signed".
 
-use serde_json::Value;
-
 use crate::digest::Digest;
-use crate::json::{self, misspelled};
+use crate::json::{self, Json};
 
 /// The type of an in-toto statement.
 pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
@@ -61,38 +59,56 @@ pub fn statement(digest: &Digest) -> Vec<u8> {
 
 /// Reads a statement; the predicate is not looked at.
 pub fn parse(bytes: &[u8]) -> Result<Statement, StatementError> {
-    let document = json::parse(bytes)?;
-    let fields = document.as_object().ok_or(StatementError::Field("an object"))?;
-    if let Some(field) = misspelled(fields, &["_type", "subject", "predicateType"]) {
+    let document = Json::parse(bytes)?;
+    let fields = document.fields(["_type", "subject", "predicateType"]).ok_or(StatementError::Field("an object"))?;
+    if let Some(field) = fields.misspelled() {
         return Err(StatementError::Field(field));
     }
-    let text = |key| fields.get(key).and_then(Value::as_str);
+    let text = |key| fields.get(key).and_then(Json::text);
     let kind = text("_type").ok_or(StatementError::Field("_type"))?;
     if kind != STATEMENT_TYPE && kind != STATEMENT_TYPE_V0_1 {
         return Err(StatementError::WrongType(kind.chars().take(100).collect()));
     }
     let predicate_type = text("predicateType").ok_or(StatementError::Field("predicateType"))?;
-    let subjects = fields.get("subject").and_then(Value::as_array).ok_or(StatementError::Field("subject"))?;
-    if subjects.len() > MAX_SUBJECTS {
-        return Err(StatementError::TooManySubjects);
-    }
-    Ok(Statement {
-        predicate_type: predicate_type.to_owned(),
-        subjects: subjects.iter().filter_map(|s| subject(s).transpose()).collect::<Result<_, _>>()?,
-    })
+    let list = fields.get("subject").filter(|list| list.is_array()).ok_or(StatementError::Field("subject"))?;
+    let mut subjects = Vec::new();
+    let mut count = 0;
+    list.for_each_item(|item| {
+        count += 1;
+        if count > MAX_SUBJECTS {
+            return Err(StatementError::TooManySubjects);
+        }
+        subjects.extend(subject(item)?);
+        Ok(())
+    })?;
+    Ok(Statement { predicate_type: predicate_type.into_owned(), subjects })
 }
 
-fn subject(value: &Value) -> Result<Option<Digest>, StatementError> {
-    let fields = value.as_object().ok_or(StatementError::Field("objects as subjects"))?;
-    let digests = fields
-        .get("digest")
-        .and_then(Value::as_object)
-        .filter(|digests| misspelled(fields, &["digest"]).is_none() && !digests.is_empty())
-        .ok_or(StatementError::Field("a digest in each subject"))?;
-    match digests.get("sha256") {
+fn subject(value: Json<'_>) -> Result<Option<Digest>, StatementError> {
+    let no_digest = StatementError::Field("a digest in each subject");
+    let fields = value.fields(["digest"]).ok_or(StatementError::Field("objects as subjects"))?;
+    let Some(digests) = fields.get("digest").filter(|_| fields.misspelled().is_none()) else {
+        return Err(no_digest);
+    };
+    let mut is_empty = true;
+    let mut sha256 = None;
+    // An object, and not an empty one.
+    digests
+        .for_each_field(|name, value| {
+            is_empty = false;
+            if name == "sha256" {
+                sha256 = Some(value);
+            }
+            Ok::<_, json::JsonError>(())
+        })
+        .map_err(|_| StatementError::Field("a digest in each subject"))?;
+    match sha256 {
+        None if is_empty => Err(no_digest),
         None => Ok(None),
-        Some(Value::String(hex)) => Ok(Some(Digest::from_hex(hex)?)),
-        Some(_) => Err(StatementError::Field("a string as digest")),
+        Some(hex) => {
+            let hex = hex.text().ok_or(StatementError::Field("a string as digest"))?;
+            Ok(Some(Digest::from_hex(&hex)?))
+        }
     }
 }
 

@@ -7,7 +7,7 @@ pub use authority::{CertificateAuthority, CertificateLog, UnusableAuthority};
 pub use chain::ChainError;
 pub(crate) use file::moment;
 
-use serde_json::Value;
+use crate::json::StoredJson;
 use tlog::LogKey;
 
 /// What signatures are verified against: Sigstore's `trusted_root.json`.
@@ -19,6 +19,8 @@ pub struct TrustRoot {
     pub unusable_logs: Vec<UnusableLog>,
     /// Timestamp authorities.
     pub timestamp_authorities: Vec<TrustedTimestampAuthority>,
+    /// Timestamp authorities that the file names and that we cannot use; their timestamps do not count.
+    pub unusable_timestamp_authorities: Vec<UnusableAuthority>,
     /// Certificate authorities.
     pub certificate_authorities: Vec<CertificateAuthority>,
     /// Certificate authorities that the file names and that we cannot read.
@@ -50,7 +52,7 @@ pub struct UnusableLog {
     /// Why it is of no use.
     pub reason: String,
     /// As in the file.
-    pub json: Value,
+    pub json: StoredJson,
 }
 
 /// A timestamp authority and its certificates.
@@ -63,7 +65,7 @@ pub struct TrustedTimestampAuthority {
     /// When it was trusted.
     pub valid_for: ValidFor,
     /// The subject, as in the file; nothing depends on it.
-    pub subject: Option<Value>,
+    pub subject: Option<StoredJson>,
 }
 
 /// A period in unix milliseconds. Both bounds belong to it; an absent one does not bound.
@@ -139,6 +141,19 @@ impl TrustRoot {
         file::write(self)
     }
 
+    /// One line for each part of the file that does not count, with the reason.
+    pub fn unusable_parts(&self) -> Vec<String> {
+        let logs = self.unusable_logs.iter().map(|log| ("log", &log.base_url, &log.reason));
+        let stamps = self.unusable_timestamp_authorities.iter();
+        let stamps = stamps.map(|authority| ("timestamp authority", &authority.uri, &authority.reason));
+        let authorities = self.unusable_authorities.iter();
+        let authorities = authorities.map(|authority| ("certificate authority", &authority.uri, &authority.reason));
+        let certificate_logs = self.unusable_certificate_logs.iter();
+        let certificate_logs = certificate_logs.map(|log| ("certificate log", &log.base_url, &log.reason));
+        let parts = logs.chain(stamps).chain(authorities).chain(certificate_logs);
+        parts.map(|(kind, place, reason)| format!("{kind} {place:?} does not count: {reason}")).collect()
+    }
+
     /// The first log of that id.
     pub fn log(&self, log_id: &[u8; 32]) -> Option<&TrustedLog> {
         self.logs.iter().find(|log| log.log_id == *log_id)
@@ -206,6 +221,9 @@ impl TrustRoot {
         }
         for authority in other.timestamp_authorities {
             push_new(&mut self.timestamp_authorities, authority);
+        }
+        for authority in other.unusable_timestamp_authorities {
+            push_new(&mut self.unusable_timestamp_authorities, authority);
         }
         for authority in other.certificate_authorities {
             push_new(&mut self.certificate_authorities, authority);

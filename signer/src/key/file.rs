@@ -51,21 +51,39 @@ impl std::fmt::Debug for GeneratedKey {
 ///
 /// Takes about a fifth of a second and up to 128 MiB for an encrypted key: scrypt is meant to.
 pub fn load(pem: &[u8], password: Option<&SecretString>) -> Result<FileKey, KeyError> {
-    let block = pem::private_key_block(pem)?;
+    let blocks = pem::private_key_blocks(pem)?;
+    let [block] = blocks.as_slice() else {
+        let keys: Vec<String> = blocks.iter().map(described).collect();
+        return Err(KeyError::SeveralKeys { keys: keys.join(" and ") });
+    };
     let private = match block.label.as_str() {
         SIGSTORE_LABEL | COSIGN_LABEL => {
             let password = password.ok_or(KeyError::PasswordNeeded)?;
             let pkcs8 = encrypted::open(&block.body, password.expose_secret().as_bytes())?;
             PrivateKey::from_pkcs8(&pkcs8)?
         }
-        "PRIVATE KEY" => PrivateKey::from_pkcs8(&block.body)?,
-        "EC PRIVATE KEY" => PrivateKey::from_sec1(&block.body)?,
-        "RSA PRIVATE KEY" => PrivateKey::from_pkcs1(&block.body)?,
-        "ENCRYPTED PRIVATE KEY" => return Err(KeyError::OpensslEncrypted),
-        _ => return Err(KeyError::UnknownPem { label: block.label }),
+        _ => plain(block)?,
     };
     let public = private.public_key()?;
     Ok(FileKey { private, public })
+}
+
+fn plain(block: &pem::Block) -> Result<PrivateKey, KeyError> {
+    match block.label.as_str() {
+        "PRIVATE KEY" => PrivateKey::from_pkcs8(&block.body),
+        "EC PRIVATE KEY" => PrivateKey::from_sec1(&block.body),
+        "RSA PRIVATE KEY" => PrivateKey::from_pkcs1(&block.body),
+        "ENCRYPTED PRIVATE KEY" => Err(KeyError::OpensslEncrypted),
+        label => Err(KeyError::UnknownPem { label: label.to_owned() }),
+    }
+}
+
+/// A key for a message: by its fingerprint where it is not encrypted.
+fn described(block: &pem::Block) -> String {
+    match plain(block).and_then(|key| key.public_key()) {
+        Ok(public) => public.fingerprint(),
+        Err(_) => format!("one that is {}", block.label),
+    }
 }
 
 /// Makes an ECDSA P-256 key, the one kind that every verifier reads, in cosign's encrypted form.
@@ -74,7 +92,7 @@ pub fn generate(password: &SecretString) -> Result<GeneratedKey, KeyError> {
     let pkcs8 = secret.to_pkcs8_der().map_err(|_| KeyError::Malformed("a new key could not be encoded"))?;
     let public = PrivateKey::from_pkcs8(pkcs8.as_bytes())?.public_key()?;
     let sealed = Zeroizing::new(encrypted::seal(pkcs8.as_bytes(), password.expose_secret().as_bytes())?);
-    Ok(GeneratedKey { private_pem: pem::encode(SIGSTORE_LABEL, &sealed), public_pem: public.pem() })
+    Ok(GeneratedKey { private_pem: bundle::pem::encode(SIGSTORE_LABEL, &sealed), public_pem: public.pem() })
 }
 
 #[async_trait::async_trait]

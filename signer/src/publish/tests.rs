@@ -67,6 +67,7 @@ fn services(world: &World) -> Services {
         timestamp_authorities: vec![authority.with_retry(RETRY)],
         trust,
         legacy_without_proof: false,
+        legacy_timestamp: false,
     }
 }
 
@@ -202,6 +203,7 @@ async fn without_services_a_signature_is_published_bare() {
         timestamp_authorities: Vec::new(),
         trust: Arc::new(TrustRoot::empty()),
         legacy_without_proof: false,
+        legacy_timestamp: false,
     };
     for pem in [P256, P384, RSA, ED25519] {
         for format in Format::ALL {
@@ -277,6 +279,7 @@ async fn on_rekor_v1_both_formats_carry_their_proof() {
         timestamp_authorities: Vec::new(),
         trust: Arc::new(trust),
         legacy_without_proof: false,
+        legacy_timestamp: false,
     };
     for format in Format::ALL {
         let published = publish_new(&key(P256), format, &services).await.unwrap();
@@ -286,4 +289,48 @@ async fn on_rekor_v1_both_formats_carry_their_proof() {
             assert!(signature.rekor_bundle().unwrap().is_some());
         }
     }
+}
+
+#[tokio::test]
+async fn a_legacy_signature_on_rekor_v1_carries_its_promise_alone_unless_it_is_asked_for_a_timestamp() {
+    let (log, world) = (FakeLog::start(1).await, world().await);
+    let stamped = services(&world);
+    let mut trust = (*stamped.trust).clone();
+    trust.add_log(&format!("https://{ORIGIN}"), log.key(), ValidFor::default()).unwrap();
+    let mut services =
+        Services { log: Some(Arc::new(RekorV1::new(client(), ORIGIN, log.url.clone(), log.key()))), ..stamped };
+    services.trust = Arc::new(trust);
+    let (key, digest) = (key(P256), image().digest);
+    let mut made = Vec::new();
+    for asked in [false, true] {
+        services.legacy_timestamp = asked;
+        let published = publish_new(&key, Format::Legacy, &services).await.unwrap();
+        assert_eq!((published.timestamps.len(), published.verified.timestamps.len()), (asked.into(), asked.into()));
+        assert!(published.verified.integrated_time.is_some());
+        let Artifact::Legacy(signature) = published.artifact else { panic!("legacy was asked for") };
+        assert_eq!(signature.timestamp().unwrap().is_some(), asked);
+        made.push(signature);
+        // A bundle is stamped in any case.
+        let bundle = publish_new(&key, Format::Bundle, &services).await.unwrap();
+        assert_eq!(bundle.timestamps.len(), 1);
+        assert!(services.sufficient(Format::Bundle).timestamp && services.requirements(Format::Bundle).timestamp);
+        assert_eq!(services.requirements(Format::Legacy), Requirements { log: true, timestamp: asked });
+    }
+    // Whatever is asked for now, both are signatures that need no other beside them.
+    for asked in [false, true] {
+        services.legacy_timestamp = asked;
+        let enough = services.sufficient(Format::Legacy);
+        assert_eq!(enough, Requirements { log: true, timestamp: false });
+        for signature in &made {
+            verify::verify_legacy(signature, &digest, key.public_key(), &services.trust, &enough).unwrap();
+        }
+    }
+    // A promise that is missing is not made good by a timestamp.
+    let mut bare = made[1].clone();
+    bare.annotations.remove(bundle::legacy::BUNDLE_ANNOTATION).unwrap();
+    let enough = services.sufficient(Format::Legacy);
+    assert!(verify::verify_legacy(&bare, &digest, key.public_key(), &services.trust, &enough).is_err());
+    // On a Rekor v2, and in no log, the timestamp is all that says when.
+    services.log = None;
+    assert!(services.requirements(Format::Legacy).timestamp && services.sufficient(Format::Legacy).timestamp);
 }

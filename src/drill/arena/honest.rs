@@ -41,6 +41,7 @@ impl Arena {
             timestamp_authorities: Vec::new(),
             trust: Arc::new(TrustRoot::parse(self.world.trusted_root_json().as_bytes())?),
             legacy_without_proof: false,
+            legacy_timestamp: false,
         };
         let entry = signer::publish::write_log(&signed, self.key.public_key(), &services)
             .await?

@@ -71,7 +71,7 @@ fn watch(name: &str, spanned: &Spanned<WatchTable>, table: &WatchTable, problems
                 );
                 return None;
             }
-            match rooms::public_key(path.get_ref()) {
+            match rooms::public_keys(path.get_ref()).and_then(only) {
                 Ok(key) => Some(WatchRule {
                     name: name.to_owned(),
                     kind: WatchKind::Key {
@@ -167,4 +167,12 @@ fn identity(name: &str, table: &WatchTable, mode: WatchMode, problems: &mut Prob
 /// `*` makes it a glob.
 fn pattern(text: &str) -> Pattern {
     if text.contains('*') { Pattern::Glob(text.to_owned()) } else { Pattern::Exact(text.to_owned()) }
+}
+
+/// A file with several keys would have one of them watched and the others not.
+fn only(keys: bundle::PemKeys) -> anyhow::Result<bundle::PublicKey> {
+    match keys.several() {
+        None => Ok(keys.first),
+        Some(several) => anyhow::bail!("key_file {several}: keep one key in each file"),
+    }
 }

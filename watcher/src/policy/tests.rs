@@ -19,6 +19,7 @@ fn rule(repositories: &str, tags: &[&str], identity: &str) -> Rule {
         platforms: Platforms::Index,
         trust_zone: "prod".to_owned(),
         legacy_without_proof: false,
+        legacy_timestamp: false,
     }
 }
 

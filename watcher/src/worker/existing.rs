@@ -117,14 +117,14 @@ impl Wanted<'_> {
     fn bundle(&self, json: &[u8]) -> Option<Found> {
         let bundle = Bundle::parse(json).ok()?;
         let (digest, trust) = (&self.image.digest, &self.services.trust);
-        verify_bundle(&bundle, digest, self.key, trust, &self.services.requirements(self.format)).ok()?;
+        verify_bundle(&bundle, digest, self.key, trust, &self.services.sufficient(self.format)).ok()?;
         let signature = self.key.low_s(bundle.content.signature()?).ok()?;
         Some(Found { signature, bundle: Some(Digest::of(json)) })
     }
 
     fn legacy(&self, signature: &LegacySignature) -> Option<Found> {
         let (digest, trust) = (&self.image.digest, &self.services.trust);
-        verify_legacy(signature, digest, self.key, trust, &self.services.requirements(self.format)).ok()?;
+        verify_legacy(signature, digest, self.key, trust, &self.services.sufficient(self.format)).ok()?;
         // A signature that was copied from another repository names that one, and readers who compare refuse it.
         let claimed = simple_signing::parse(&signature.payload).ok()?.docker_reference;
         let ours = self.image.name.docker_reference();

@@ -60,6 +60,7 @@ impl Worker {
             .ok_or_else(|| WorkError::UnknownIdentity { name: planned.identity.clone() })?;
         let mut services = identity.services.clone();
         services.legacy_without_proof |= self.rules[planned.rule].legacy_without_proof;
+        services.legacy_timestamp |= self.rules[planned.rule].legacy_timestamp;
         // A combination that nobody could verify must not even be signed.
         services
             .check(identity.key.public_key().algorithm(), planned.format)

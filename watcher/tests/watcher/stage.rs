@@ -189,7 +189,13 @@ pub(crate) fn services(world: &World) -> Services {
     let (write, read) = (url(world.log.write_url()), url(world.log.read_url()));
     let log = RekorV2::new(client.clone(), world.log.origin(), write, Some(read), world.log.key().clone());
     let authority = TimestampAuthority::new(client, url(world.timestamp_authority.url()), Arc::clone(&trust));
-    Services { log: Some(Arc::new(log)), timestamp_authorities: vec![authority], trust, legacy_without_proof: false }
+    Services {
+        log: Some(Arc::new(log)),
+        timestamp_authorities: vec![authority],
+        trust,
+        legacy_without_proof: false,
+        legacy_timestamp: false,
+    }
 }
 
 /// Quick, so that retries do not make tests slow.
@@ -235,6 +241,7 @@ impl Stage {
             platforms: options.platforms,
             trust_zone: "prod".to_owned(),
             legacy_without_proof: true,
+            legacy_timestamp: false,
         };
         let bearer = || SourceAuth::Bearer("a-secret-for-tests".into());
         let config = WatcherConfig {
@@ -367,7 +374,7 @@ impl Stage {
             .filter_map(|referrer| {
                 let (bytes, _) = registry.manifest(repository, &referrer.to_string())?;
                 let manifest = Manifest::parse(&bytes, None).ok()?;
-                registry.blob(repository, &manifest.layers.first()?.digest)
+                registry.blob(repository, &manifest.layers.first()?.digest.sha256()?)
             })
             .collect()
     }
@@ -380,7 +387,8 @@ impl Stage {
         let manifest = Manifest::parse(&bytes, None).expect("a manifest");
         let requirements = Requirements { log: false, timestamp: true };
         let good = manifest.layers.iter().filter(|layer| {
-            let Some(payload) = registry.blob(repository, &layer.digest) else { return false };
+            let payload = layer.digest.sha256().and_then(|digest| registry.blob(repository, &digest));
+            let Some(payload) = payload else { return false };
             let signature = LegacySignature { payload, annotations: layer.annotations.clone() };
             verify_legacy(&signature, digest, key().public_key(), &self.trust, &requirements).is_ok()
         });

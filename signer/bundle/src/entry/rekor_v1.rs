@@ -2,10 +2,13 @@
 use super::{EntryBody, EntryError, LoggedHash, NewEntry, Verifier};
 use crate::digest::Digest;
 use crate::dsse::Envelope;
+use crate::json::{Capped, Json};
 use crate::protojson::Base64;
 use crate::public_key::PublicKey;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+
+/// An envelope with more signatures is refused as well.
+const MAX_SIGNATURES: usize = 64;
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -55,7 +58,7 @@ struct Material {
 struct Dsse {
     envelope_hash: HashJson,
     payload_hash: HashJson,
-    signatures: Vec<DsseSignature>,
+    signatures: Capped<DsseSignature, MAX_SIGNATURES>,
 }
 
 #[derive(Deserialize)]
@@ -76,8 +79,8 @@ struct Proposed {
     verifiers: [Base64; 1],
 }
 
-pub(super) fn parse_hashedrekord(value: Value) -> Result<EntryBody, EntryError> {
-    let entry = Entry::<HashedRekord>::deserialize(value)?;
+pub(super) fn parse_hashedrekord(value: Json<'_>) -> Result<EntryBody, EntryError> {
+    let entry = value.read::<Entry<HashedRekord>>()?;
     let (hash, digest) = digest_of(&entry.spec.data.hash)?;
     Ok(EntryBody::HashedRekordV1 {
         hash,
@@ -87,12 +90,13 @@ pub(super) fn parse_hashedrekord(value: Value) -> Result<EntryBody, EntryError> 
     })
 }
 
-pub(super) fn parse_dsse(value: Value) -> Result<EntryBody, EntryError> {
-    let spec = Entry::<Dsse>::deserialize(value)?.spec;
+pub(super) fn parse_dsse(value: Json<'_>) -> Result<EntryBody, EntryError> {
+    let spec = value.read::<Entry<Dsse>>()?.spec;
+    let signatures = spec.signatures.all().ok_or(EntryError::Field("number of signatures"))?;
     Ok(EntryBody::DsseV1 {
         payload_hash: sha256_of(&spec.payload_hash)?,
         envelope_hash: sha256_of(&spec.envelope_hash)?,
-        signatures: spec.signatures.into_iter().map(|s| (s.signature.0, verifier(&s.verifier.0))).collect(),
+        signatures: signatures.into_iter().map(|s| (s.signature.0, verifier(&s.verifier.0))).collect(),
     })
 }
 

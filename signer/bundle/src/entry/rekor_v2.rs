@@ -1,9 +1,9 @@
 //! Rekor v2's body and request: `hashedrekord` 0.0.2, the only kind that it takes.
 use super::{EntryBody, EntryError, LoggedHash, NewEntry, Verifier};
+use crate::json::Json;
 use crate::protojson::Base64;
 use crate::public_key::{HashAlgorithm, KeyAlgorithm, PublicKey};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// The canonical body is RFC 8785 JSON: the fields of each struct below stand in the order of their names.
 #[derive(Deserialize, Serialize)]
@@ -66,8 +66,8 @@ struct HashedRekordRequest {
     signature: Signature,
 }
 
-pub(super) fn parse_hashedrekord(value: Value) -> Result<EntryBody, EntryError> {
-    let HashedRekord { data, signature } = Entry::deserialize(value)?.spec.hashed_rekord;
+pub(super) fn parse_hashedrekord(value: Json<'_>) -> Result<EntryBody, EntryError> {
+    let HashedRekord { data, signature } = value.read::<Entry>()?.spec.hashed_rekord;
     let hash_algorithm = match data.algorithm.as_str() {
         "SHA2_256" => LoggedHash::Sha256,
         "SHA2_384" => LoggedHash::Sha384,

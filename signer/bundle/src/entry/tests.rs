@@ -2,6 +2,7 @@
 use super::*;
 use crate::fixture::{TestKey, rekor_v1_body, vector};
 use proptest::prelude::*;
+use serde_json::Value;
 
 fn image() -> Digest {
     Digest::of(b"an image manifest")

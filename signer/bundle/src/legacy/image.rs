@@ -1,10 +1,8 @@
 //! The simple-signing image: made new, or the one that is there with a layer more.
 
-use serde_json::value::RawValue;
-
 use super::{LegacySignature, MAX_LAYERS};
-use crate::digest::Digest;
-use crate::json::{self, go_string, raw_fields, write_array, write_object};
+use crate::digest::{BlobDigest, Digest};
+use crate::json::{Json, ObjectWriter, append_to_array, go_string, write_array, write_object};
 use crate::oci::{Descriptor, Manifest, ManifestError, ManifestKind, media_type};
 
 /// The time that stands where cosign gives none.
@@ -45,14 +43,14 @@ pub fn legacy_image(
     }
     // A copy that lacks our proof (the same key signed elsewhere without a log, or somebody stripped it) is not ours:
     // ours goes beside it, and readers take whichever layer verifies.
-    let ours = |other: &Descriptor| {
+    let ours = |other: &Descriptor<BlobDigest>| {
         other.digest == layer.digest
             && layer.annotations.iter().all(|(name, value)| other.annotations.get(name) == Some(value))
     };
     let mut config = existing_config;
     // A config that is not the manifest's own says nothing about it.
     if let (Some(bytes), Some(descriptor)) = (config, &manifest.config)
-        && Digest::of(bytes) != descriptor.digest
+        && descriptor.digest != Digest::of(bytes)
     {
         config = None;
     }
@@ -69,14 +67,14 @@ pub fn legacy_image(
         return Err(ManifestError::TooMany { field: "layers", max: MAX_LAYERS });
     }
     let config = config.and_then(|config| extended_config(config, &layer.digest)).unwrap_or_else(|| {
-        let layers = manifest.layers.iter().map(|layer| layer.digest);
-        new_config(layers.chain([layer.digest]))
+        let layers = manifest.layers.iter().map(|layer| layer.digest.clone());
+        new_config(layers.chain([layer.digest.into()]))
     });
     let config_type = manifest.config.as_ref().map_or(media_type::IMAGE_CONFIG, |config| &config.media_type);
     let config_descriptor = Descriptor::of(config_type, config.as_bytes()).to_go_json();
-    let manifest_bytes = replaced(existing, |key, value| match key {
+    let manifest_bytes = replaced(Json::parse(existing)?, |key, value| match key {
         "config" => Ok(Some(config_descriptor.clone())),
-        "layers" => appended(value, &layer.to_go_json()).map(Some),
+        "layers" => Ok(Some(append_to_array(value, &layer.to_go_json())?)),
         _ => Ok(None),
     })?;
     Ok(LegacyImage {
@@ -89,7 +87,7 @@ pub fn legacy_image(
 }
 
 fn first(layer: &Descriptor, signature: &LegacySignature) -> LegacyImage {
-    let config = new_config([layer.digest]);
+    let config = new_config([layer.digest.into()]);
     let config_descriptor = Descriptor::of(media_type::IMAGE_CONFIG, config.as_bytes());
     let manifest = write_object([
         ("schemaVersion", "2"),
@@ -108,7 +106,7 @@ fn first(layer: &Descriptor, signature: &LegacySignature) -> LegacyImage {
 
 /// The config of an image that is nothing but payloads: go-containerregistry's empty one, with a
 /// history line and a diff id for each. A payload is not compressed, so its diff id is its digest.
-fn new_config(layers: impl IntoIterator<Item = Digest>) -> String {
+fn new_config(layers: impl IntoIterator<Item = BlobDigest>) -> String {
     let diff_ids: Vec<_> = layers.into_iter().map(|digest| format!("\"{digest}\"")).collect();
     let history = vec![history_line(); diff_ids.len()];
     write_object([
@@ -132,15 +130,15 @@ fn rootfs<'a>(diff_ids: impl IntoIterator<Item = &'a str>) -> String {
 /// The config with one diff id and one line of history more; `None` if it is not the config of an
 /// image, in which case it tells nobody anything and need not be kept.
 fn extended_config(config: &[u8], layer: &Digest) -> Option<String> {
-    let parsed = json::parse(config).ok()?;
+    let parsed = Json::parse(config).ok()?;
     if !parsed.get("rootfs")?.get("diff_ids")?.is_array() {
         return None;
     }
     let diff_id = go_string(&layer.to_string());
-    replaced(config, |key, value| match key {
-        "history" => appended(value, &history_line()).map(Some),
-        "rootfs" => replaced(value.get().as_bytes(), |key, value| match key {
-            "diff_ids" => appended(value, &diff_id).map(Some),
+    replaced(parsed, |key, value| match key {
+        "history" => Ok(Some(append_to_array(value, &history_line())?)),
+        "rootfs" => replaced(value, |key, value| match key {
+            "diff_ids" => Ok(Some(append_to_array(value, &diff_id)?)),
             _ => Ok(None),
         })
         .map(Some),
@@ -151,21 +149,16 @@ fn extended_config(config: &[u8], layer: &Digest) -> Option<String> {
 
 /// An object with some of its values replaced and the others as they were.
 fn replaced(
-    object: &[u8],
-    mut replacement: impl FnMut(&str, &RawValue) -> Result<Option<String>, ManifestError>,
+    object: Json<'_>,
+    mut replacement: impl FnMut(&str, Json<'_>) -> Result<Option<String>, ManifestError>,
 ) -> Result<String, ManifestError> {
-    let mut written = Vec::new();
-    let fields = raw_fields(object)?;
-    for (key, value) in &fields {
-        let value = replacement(key, value)?.unwrap_or_else(|| value.get().to_owned());
-        written.push((key.as_str(), value));
-    }
-    Ok(write_object(written.iter().map(|(key, value)| (*key, value.as_str()))))
-}
-
-/// A list with one item more; Go's null is an empty one.
-fn appended(list: &RawValue, item: &str) -> Result<String, ManifestError> {
-    let items: Option<Vec<&RawValue>> = serde_json::from_str(list.get()).map_err(json::JsonError::from)?;
-    let items = items.unwrap_or_default();
-    Ok(write_array(items.iter().map(|item| item.get()).chain([item])))
+    let mut written = ObjectWriter::new();
+    object.for_each_field(|key, value| {
+        match replacement(&key, value)? {
+            Some(other) => written.field(&key, &other),
+            None => written.field(&key, value.as_str()),
+        }
+        Ok::<_, ManifestError>(())
+    })?;
+    Ok(written.end())
 }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::oci::{ManifestError, ManifestKind};
 use crate::simple_signing;
+use serde_json::Value;
 
 fn signature(payload: &str, signature: &str) -> LegacySignature {
     LegacySignature::new(payload.as_bytes().to_vec(), signature.as_bytes())
@@ -50,7 +51,7 @@ fn a_second_signature_is_appended_and_the_same_one_is_not() {
         [Digest::of(b"one"), Digest::of(b"two")]
     );
     let config = manifest.config.expect("a config");
-    assert_eq!((config.digest, config.size), (Digest::of(&two.config), two.config.len() as u64));
+    assert_eq!((config.digest, config.size), (Digest::of(&two.config).into(), two.config.len() as u64));
     let config: Value = serde_json::from_slice(&two.config).expect("json");
     assert_eq!(config["rootfs"]["diff_ids"].as_array().map(Vec::len), Some(2));
     assert_eq!(config["history"].as_array().map(Vec::len), Some(2));
@@ -76,6 +77,48 @@ fn a_copy_without_our_proof_is_no_reason_to_leave_the_proof_out() {
     assert!(manifest.layers[1].annotations.contains_key("dev.sigstore.cosign/bundle"));
     let again = legacy_image(Some(&image.manifest), Some(&image.config), &complete).expect("an image");
     assert!(!again.changed);
+}
+
+#[test]
+fn a_signature_is_read_with_line_ends_at_any_width() {
+    let bytes: Vec<u8> = (0..71).collect();
+    let signature = LegacySignature::new(b"payload".to_vec(), &bytes);
+    let text = signature.annotations[SIGNATURE_ANNOTATION].clone();
+    let with = |text: String| {
+        let mut changed = signature.clone();
+        changed.annotations.insert(SIGNATURE_ANNOTATION.to_owned(), text);
+        changed.signature().ok()
+    };
+    for width in [1, 7, 64, 76, 1000] {
+        for end in ["\n", "\r\n"] {
+            let lines: Vec<&str> = text.as_bytes().chunks(width).map(|c| std::str::from_utf8(c).unwrap()).collect();
+            let wrapped = lines.join(end);
+            assert_eq!(with(wrapped.clone()).as_ref(), Some(&bytes), "{width} {end:?}");
+            assert_eq!(with(format!("{end}{wrapped}{end}{end}")).as_ref(), Some(&bytes), "{width} {end:?}");
+        }
+    }
+    // What Go refuses is refused.
+    for bad in
+        [text.replace('=', ""), format!("{text} "), format!("{text}A"), text.replace('+', "-") + "=", "?".to_owned()]
+    {
+        assert_eq!(with(bad.clone()), None, "{bad:?}");
+    }
+    let entry = rekor_bundle();
+    let promise = entry.to_annotation().replacen("\",\"Payload", "\\n\",\"Payload", 1);
+    assert_eq!(RekorBundle::parse(&promise).unwrap(), entry);
+}
+
+#[test]
+fn an_image_with_layers_by_another_algorithm_is_added_to() {
+    let other = format!("sha512:{}", "0f".repeat(64));
+    let existing = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{}","config":{{"mediaType":"a/b","size":1,"digest":"{other}"}},"layers":[{{"mediaType":"a/b","size":1,"digest":"{other}"}}]}}"#,
+        media_type::IMAGE_MANIFEST
+    );
+    let image = legacy_image(Some(existing.as_bytes()), None, &signature("ours", "sig")).expect("an image");
+    let manifest = Manifest::parse(&image.manifest, None).expect("a manifest");
+    assert_eq!((manifest.layers.len(), layers(&manifest).len()), (2, 1));
+    assert!(String::from_utf8_lossy(&image.config).contains(&other));
 }
 
 #[test]

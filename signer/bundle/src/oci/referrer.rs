@@ -1,9 +1,8 @@
 //! A bundle as a referrer, and the index that lists referrers where a registry has no API for it.
 
-use serde_json::Value;
-
+use super::manifest::Annotations;
 use super::{Descriptor, MAX_CHILDREN, Manifest, ManifestError, manifest, media_type};
-use crate::json::{self, go_string, raw_fields, write_array, write_object};
+use crate::json::{Json, ObjectWriter, append_to_array, go_string, write_array, write_object};
 use crate::statement::SIGN_PREDICATE_TYPE;
 
 /// The config blob of an artifact that has none.
@@ -12,8 +11,8 @@ pub const EMPTY_CONFIG: &[u8] = b"{}";
 /// What a referrers list holds.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ReferrerList {
-    /// The referrers, as far as their descriptors can be read. What they say of their own kind is
-    /// often wrong: open each before believing it.
+    /// The referrers, as far as their descriptors can be read, without annotations and platforms. What they say of
+    /// their own kind is often wrong: open each before believing it.
     pub manifests: Vec<Descriptor>,
     /// How many descriptors could not be read: other digest algorithms, or junk. They cannot be
     /// ours, and they must not hide ours.
@@ -52,11 +51,15 @@ pub fn referrer_manifest(subject: &Descriptor, bundle: &[u8], created: &str) -> 
 /// single descriptors, which anybody may have put there; strict about the list itself.
 pub fn parse_referrers(bytes: &[u8]) -> Result<ReferrerList, ManifestError> {
     let mut list = ReferrerList::default();
-    for value in list_of(bytes)? {
-        match manifest::descriptor(&value, "manifests") {
-            Ok(descriptor) => list.manifests.push(descriptor),
-            Err(_) => list.unreadable += 1,
-        }
+    let index = Json::parse(checked_size(bytes)?)?;
+    if let Some(items) = list_of(index)? {
+        items.for_each_item(|item| {
+            match manifest::descriptor(item, "manifests", Annotations::LeaveOut) {
+                Ok(descriptor) => list.manifests.push(descriptor),
+                Err(_) => list.unreadable += 1,
+            }
+            Ok::<_, ManifestError>(())
+        })?;
     }
     Ok(list)
 }
@@ -74,64 +77,74 @@ pub fn referrers_index_with(existing: Option<&[u8]>, referrer: &Descriptor) -> R
         return Ok(Some(index.into_bytes()));
     };
     let digest = referrer.digest.to_string();
-    let present = list_of(existing)?;
-    if present.iter().any(|value| value.get("digest").and_then(Value::as_str) == Some(&digest)) {
+    let index = Json::parse(checked_size(existing)?)?;
+    let (mut count, mut present) = (0, false);
+    if let Some(items) = list_of(index)? {
+        items.for_each_item(|item| {
+            count += 1;
+            present |= item.get("digest").and_then(Json::text).is_some_and(|found| *found == *digest);
+            Ok::<_, ManifestError>(())
+        })?;
+    }
+    if present {
         return Ok(None);
     }
-    if present.len() >= MAX_CHILDREN {
+    if count >= MAX_CHILDREN {
         return Err(ManifestError::TooMany { field: "manifests", max: MAX_CHILDREN });
     }
-    let fields = raw_fields(existing)?;
     let mut listed = false;
-    let mut written = Vec::with_capacity(fields.len() + 1);
-    for (key, value) in &fields {
+    let mut written = ObjectWriter::new();
+    index.for_each_field(|key, value| {
         if key == "manifests" {
             listed = true;
-            let items: Vec<&serde_json::value::RawValue> =
-                serde_json::from_str::<Option<_>>(value.get()).map_err(json::JsonError::from)?.unwrap_or_default();
-            let items = items.iter().map(|item| item.get()).chain([added.as_str()]);
-            written.push((key.as_str(), write_array(items)));
+            written.field(&key, &append_to_array(value, &added)?);
         } else {
-            written.push((key.as_str(), value.get().to_owned()));
+            written.field(&key, value.as_str());
         }
-    }
+        Ok::<_, ManifestError>(())
+    })?;
     if !listed {
-        written.push(("manifests", write_array([added.as_str()])));
+        written.field("manifests", &write_array([added.as_str()]));
     }
-    let index = write_object(written.iter().map(|(key, value)| (*key, value.as_str())));
-    Ok(Some(index.into_bytes()))
+    Ok(Some(written.end().into_bytes()))
 }
 
-/// The descriptors of a list, each unread.
-fn list_of(bytes: &[u8]) -> Result<Vec<Value>, ManifestError> {
-    if bytes.len() > manifest::MAX_MANIFEST_BYTES {
-        return Err(ManifestError::TooLarge);
+fn checked_size(bytes: &[u8]) -> Result<&[u8], ManifestError> {
+    if bytes.len() > manifest::MAX_MANIFEST_BYTES { Err(ManifestError::TooLarge) } else { Ok(bytes) }
+}
+
+/// The list of descriptors of an index, each unread; `None` if it is empty.
+fn list_of(index: Json<'_>) -> Result<Option<Json<'_>>, ManifestError> {
+    if !index.is_object() {
+        return Err(ManifestError::Field("not an object"));
     }
-    let mut document = json::parse(bytes)?;
-    let fields = document.as_object_mut().ok_or(ManifestError::Field("not an object"))?;
-    if json::misspelled(fields, &["manifests", "mediaType"]).is_some() {
+    let spelled = index.fields(["manifests", "mediaType"]);
+    if spelled.is_none_or(|fields| fields.misspelled().is_some()) {
         return Err(ManifestError::Ambiguous("a field in another spelling"));
     }
+    let fields = index.fields(["manifests", "mediaType", "schemaVersion", "layers"]);
+    let fields = fields.ok_or(ManifestError::Field("not an object"))?;
     // Some other JSON, such as an error that comes with status 200, says nothing about referrers.
-    if !fields.contains_key("manifests") && fields.get("schemaVersion").and_then(Value::as_u64) != Some(2) {
+    if fields.get("manifests").is_none() && fields.get("schemaVersion").and_then(Json::as_u64) != Some(2) {
         return Err(ManifestError::Field("not an index of referrers"));
     }
     // Where an image lives under the tag, it is not ours to overwrite.
-    let found = fields.get("mediaType").and_then(Value::as_str).unwrap_or(media_type::IMAGE_INDEX);
-    if !media_type::is_index(found) || fields.get("layers").is_some_and(|layers| !layers.is_null()) {
+    let found = fields.get("mediaType").and_then(Json::text);
+    let found = found.as_deref().unwrap_or(media_type::IMAGE_INDEX);
+    if !media_type::is_index(found) || fields.filled("layers").is_some() {
         let found = found.chars().take(150).collect();
         return Err(ManifestError::Occupied { expected: "an index of referrers", found });
     }
-    match fields.remove("manifests") {
-        None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::Array(items)) => Ok(items),
-        Some(_) => Err(ManifestError::Field("manifests is no list")),
+    match fields.filled("manifests") {
+        Some(items) if !items.is_array() => Err(ManifestError::Field("manifests is no list")),
+        items => Ok(items),
     }
 }
 
 impl Manifest {
     /// The layers that hold Sigstore bundles. A referrer of cosign has exactly one.
-    pub fn bundle_layers(&self) -> impl Iterator<Item = &Descriptor> {
-        self.layers.iter().filter(|layer| media_type::is_sigstore_bundle(&layer.media_type))
+    pub fn bundle_layers(&self) -> impl Iterator<Item = Descriptor> {
+        let bundles = self.layers.iter().filter(|layer| media_type::is_sigstore_bundle(&layer.media_type));
+        bundles.filter_map(Descriptor::fetchable)
     }
 }

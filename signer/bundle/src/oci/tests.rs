@@ -88,7 +88,9 @@ fn malformed_descriptors_are_refused() {
     for bad in [
         image().replace(&digest, "sha256:00"),
         image().replace(&digest, &digest.to_uppercase()),
-        image().replace(&digest, &format!("sha512:{}", "0".repeat(128))),
+        image().replace(&digest, &format!("sha512:{}", "0".repeat(127))),
+        image().replace(&digest, &format!("sha1:{}", "0".repeat(40))),
+        index().replace(&Digest::of(b"child").to_string(), &format!("sha512:{}", "0".repeat(128))),
         image().replace("\"size\":1", "\"size\":-1"),
         image().replace("\"size\":1", "\"size\":1.5"),
         image().replace("\"size\":1", "\"size\":9223372036854775808"),
@@ -110,6 +112,47 @@ fn malformed_descriptors_are_refused() {
 }
 
 #[test]
+fn content_of_an_image_may_have_another_algorithm_and_what_is_fetched_or_signed_may_not() {
+    let other = format!("sha512:{}", "0".repeat(128));
+    let (layer, config) = (Digest::of(b"layer").to_string(), Digest::of(b"config").to_string());
+    let parsed = parse(&image().replace(&layer, &other).replace(&config, &other)).expect("an image");
+    assert_eq!(parsed.layers[0].digest.to_string(), other);
+    assert_eq!(parsed.config.map(|config| config.digest.to_string()).as_ref(), Some(&other));
+    assert_eq!(parsed.layers[0].fetchable(), None);
+    for kind in [media_type::SIMPLE_SIGNING, media_type::SIGSTORE_BUNDLE] {
+        let text = image().replacen("application/x", "application/y", 1).replace("application/x", kind);
+        assert!(parse(&text).is_ok());
+        let error = parse(&text.replace(&layer, &other)).expect_err("a layer that is fetched").to_string();
+        assert!(error.contains("sha256") && error.contains(&other), "{error}");
+    }
+    let subject = image().replace("\"layers\":", &format!("\"subject\":{},\"layers\":", descriptor("subject")));
+    assert!(parse(&subject).is_ok());
+    let error = parse(&subject.replace(&Digest::of(b"subject").to_string(), &other)).expect_err("a subject");
+    assert!(error.to_string().contains("only sha256 is"), "{error}");
+    let error = parse(&index().replace(&Digest::of(b"child").to_string(), &other)).expect_err("a child");
+    assert!(error.to_string().contains("only sha256 is"), "{error}");
+}
+
+#[test]
+fn annotations_are_strings_or_null_and_not_without_end() {
+    let with = |text: &str| parse(&image().replace("\"layers\":", &format!("\"annotations\":{text},\"layers\":")));
+    let read = with(r#"{"a":null,"b":""}"#).expect("an image").annotations;
+    assert_eq!(read, BTreeMap::from([("a".to_owned(), String::new()), ("b".to_owned(), String::new())]));
+    let of_a_layer = image().replace("\"size\":1", "\"size\":1,\"annotations\":{\"vnd\":null}");
+    assert_eq!(parse(&of_a_layer).expect("an image").layers[0].annotations.get("vnd").map(String::as_str), Some(""));
+    for bad in ["[]", "7", r#"{"a":[null]}"#, r#"{"a":false}"#] {
+        assert!(matches!(with(bad), Err(ManifestError::Field(_))), "{bad}");
+    }
+    let many = |count: usize| (0..count).map(|n| format!("\"{n}\":\"\"")).collect::<Vec<_>>().join(",");
+    assert!(with(&format!("{{{}}}", many(MAX_ANNOTATIONS))).is_ok());
+    let error = with(&format!("{{{}}}", many(MAX_ANNOTATIONS + 1))).expect_err("too many");
+    assert!(matches!(error, ManifestError::TooMany { field: "annotations", .. }), "{error}");
+    // Those of all descriptors count together.
+    let spread = image().replace("\"size\":1", &format!("\"size\":1,\"annotations\":{{{}}}", many(9000)));
+    assert!(matches!(parse(&spread), Err(ManifestError::TooMany { field: "annotations", .. })));
+}
+
+#[test]
 fn an_index_may_not_be_endless() {
     let with = |children: usize| index().replace(&descriptor("child"), &vec![descriptor("child"); children].join(","));
     assert_eq!(parse(&with(4096)).map(|manifest| manifest.manifests.len()).ok(), Some(4096));
@@ -124,18 +167,19 @@ fn descriptors_are_read_whole_and_written_in_gos_order() {
         r#"{{"mediaType":"a/b","size":3,"digest":"{}","annotations":{{"a\u003c":"b","c":"d"}},"platform":{{"architecture":"arm","os":"linux","os.version":"1","variant":"v7"}},"artifactType":"x/y"}}"#,
         Digest::of(b"x")
     );
-    let read: Descriptor = serde_json::from_str(&text).expect("a descriptor");
+    let read = child(&text);
     assert_eq!(read.platform.as_ref().and_then(|p| p.variant.as_deref()), Some("v7"));
     assert_eq!(read.to_go_json(), text);
-    let again: Descriptor =
-        serde_json::from_str(&serde_json::to_string(&read).expect("it serializes")).expect("and back");
-    assert_eq!(again, read);
+    assert_eq!(child(&serde_json::to_string(&read).expect("it serializes")), read);
     let bare = format!(r#"{{"mediaType":"a/b","size":3,"digest":"{}"}}"#, Digest::of(b"x"));
     assert_eq!(read.bare().to_go_json(), bare);
-    let nulls: Descriptor =
-        serde_json::from_str(&bare.replace('}', r#","annotations":null,"platform":null,"artifactType":""}"#))
-            .expect("nulls");
+    let nulls = child(&bare.replace('}', r#","annotations":null,"platform":null,"artifactType":""}"#));
     assert_eq!(nulls, read.bare());
+}
+
+/// A descriptor as the child of an index.
+fn child(text: &str) -> Descriptor {
+    parse(&index().replace(&descriptor("child"), text)).expect("an index").manifests.remove(0)
 }
 
 #[test]

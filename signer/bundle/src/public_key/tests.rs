@@ -55,6 +55,43 @@ fn a_key_of_cosign_reads_and_prints_as_cosign_does() {
 }
 
 #[test]
+fn the_first_key_of_a_text_counts_and_the_others_are_told() {
+    let (_, other) = p256_key();
+    let (_, third) = p384_key();
+    let key = PublicKey::from_pem(COSIGN_PEM).expect("cosign's key");
+    let certificate = crate::pem::encode("CERTIFICATE", b"x");
+    let text = format!("# ours\n{certificate}{COSIGN_PEM}# theirs\n{}{COSIGN_PEM}{}", other.pem(), third.pem());
+    let keys = PublicKey::all_from_pem(&text).expect("keys");
+    assert_eq!((&keys.first, keys.others.as_slice()), (&key, &[other.clone(), third.clone()][..]));
+    let told = keys.several().expect("several");
+    for key in [&key, &other, &third] {
+        assert!(told.contains(&key.fingerprint()), "{told}");
+    }
+    // The same key twice is one key, and a further block that cannot be read is none.
+    let once = format!("{COSIGN_PEM}{COSIGN_PEM}{}", crate::pem::encode("PUBLIC KEY", b"junk"));
+    assert_eq!(PublicKey::all_from_pem(&once).expect("a key").several(), None);
+    // The first must be good: a verifier would use no other.
+    let bad = format!("{}{COSIGN_PEM}", crate::pem::encode("PUBLIC KEY", b"junk"));
+    assert_eq!(PublicKey::from_pem(&bad), Err(PublicKeyError::NotSpki));
+}
+
+#[test]
+fn a_bare_rsa_key_is_the_key_that_it_is_within_an_spki() {
+    let pair = RsaKeyPair::generate(KeySize::Rsa2048).expect("a key");
+    let pkcs1 = pair.public_key().as_ref().to_vec();
+    let key = PublicKey::from_pem(&crate::pem::encode("RSA PUBLIC KEY", &pkcs1)).expect("a bare key");
+    assert_eq!(key.algorithm(), KeyAlgorithm::Rsa { bits: 2048 });
+    assert_eq!(PublicKey::from_pem(&key.pem()), Ok(key.clone()));
+    assert_eq!(Some(key.spki().to_vec()), pkcs1_spki(&pkcs1));
+    for at in 0..pkcs1.len() {
+        let _ = PublicKey::from_pkcs1(&pkcs1[..at]);
+    }
+    // Under the other name it is something else.
+    assert!(PublicKey::from_pem(&crate::pem::encode("PUBLIC KEY", &pkcs1)).is_err());
+    assert!(PublicKey::from_pem(&crate::pem::encode("RSA PUBLIC KEY", key.spki())).is_err());
+}
+
+#[test]
 fn what_is_no_public_key_is_named() {
     assert_eq!(PublicKey::from_pem("hello"), Err(PublicKeyError::NotPem));
     let private = COSIGN_PEM.replace("PUBLIC", "PRIVATE");

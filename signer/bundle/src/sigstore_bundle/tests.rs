@@ -3,6 +3,7 @@ use super::*;
 use crate::digest::Digest;
 use crate::fixture::{TestKey, TestLog};
 use proptest::prelude::*;
+use serde_json::Value;
 
 fn bundle() -> Bundle {
     let signed = TestKey::p256(1).sign_statement(&Digest::of(b"an image"));

@@ -1,6 +1,6 @@
 //! Certificate authorities, and the logs that they write their certificates into.
 use super::{ValidFor, file};
-use serde_json::Value;
+use crate::json::StoredJson;
 use tlog::LogKey;
 
 /// A certificate authority.
@@ -13,7 +13,7 @@ pub struct CertificateAuthority {
     /// When it was trusted.
     pub valid_for: ValidFor,
     /// As in the file: kept for whoever gets the file from us.
-    pub json: Value,
+    pub json: StoredJson,
 }
 
 impl CertificateAuthority {
@@ -24,7 +24,7 @@ impl CertificateAuthority {
     }
 }
 
-/// A certificate authority that the file names and that we cannot read; what it issues counts as issued by nobody.
+/// An authority that the file names and that we cannot use; what it issues or stamps does not count.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UnusableAuthority {
     /// Where it is, if the file says so.
@@ -32,7 +32,7 @@ pub struct UnusableAuthority {
     /// Why it is of no use.
     pub reason: String,
     /// As in the file.
-    pub json: Value,
+    pub json: StoredJson,
 }
 
 /// A certificate transparency log and the key that it signs with.
@@ -47,7 +47,7 @@ pub struct CertificateLog {
     /// When the key was the log's.
     pub valid_for: ValidFor,
     /// As in the file: kept for whoever gets the file from us.
-    pub json: Value,
+    pub json: StoredJson,
 }
 
 impl CertificateLog {

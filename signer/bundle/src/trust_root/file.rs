@@ -4,12 +4,13 @@ use super::{
     UnusableAuthority, UnusableLog, ValidFor,
 };
 use crate::certificate::CertificateView;
-use crate::json;
+use crate::json::{Json, StoredJson};
 use crate::protojson::Base64;
 use crate::public_key::{KeyAlgorithm, PublicKey};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tlog::LogKey;
 
 const V0_1: &str = "application/vnd.dev.sigstore.trustedroot+json;version=0.1";
@@ -19,18 +20,33 @@ const OLDER: &str = "application/vnd.dev.sigstore.trustedroot.v0.1+json";
 /// DER before the 32 bytes of an Ed25519 key.
 const ED25519_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
 
-#[derive(Deserialize, Serialize)]
+/// More parts of one kind are refused.
+const MAX_PARTS: usize = 4096;
+
+/// What is read: each part is looked at by itself.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RootParts<'a> {
+    media_type: String,
+    #[serde(borrow)]
+    tlogs: Option<&'a RawValue>,
+    #[serde(borrow)]
+    certificate_authorities: Option<&'a RawValue>,
+    #[serde(borrow)]
+    ctlogs: Option<&'a RawValue>,
+    #[serde(borrow)]
+    timestamp_authorities: Option<&'a RawValue>,
+}
+
+/// What is written.
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RootJson {
-    media_type: String,
-    #[serde(default)]
+    media_type: &'static str,
     tlogs: Vec<Value>,
-    #[serde(default)]
     certificate_authorities: Vec<Value>,
-    #[serde(default)]
     ctlogs: Vec<Value>,
-    #[serde(default)]
-    timestamp_authorities: Vec<AuthorityJson>,
+    timestamp_authorities: Vec<Value>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -74,7 +90,7 @@ struct PeriodJson {
 #[serde(rename_all = "camelCase")]
 struct AuthorityJson {
     #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<Value>,
+    subject: Option<Box<RawValue>>,
     #[serde(default)]
     uri: String,
     cert_chain: ChainJson,
@@ -93,65 +109,81 @@ struct CertificateJson {
     raw_bytes: Base64,
 }
 
+/// A part that cannot be used must not take the others with it: it is kept with the reason.
 pub(super) fn parse(bytes: &[u8]) -> Result<TrustRoot, TrustRootError> {
-    let file = RootJson::deserialize(json::parse(bytes)?)?;
+    let file = Json::parse(bytes)?.read::<RootParts<'_>>()?;
     if ![V0_1, V0_2, OLDER].contains(&file.media_type.as_str()) {
-        return Err(TrustRootError::MediaType(file.media_type));
+        return Err(TrustRootError::MediaType(file.media_type.chars().take(100).collect()));
     }
     let mut root = TrustRoot::default();
-    for value in file.tlogs {
-        match log(LogJson::deserialize(&value)?) {
-            Ok(log) => root.logs.push(log),
-            // A log of a kind that we do not know must not take the others with it.
-            Err(TrustRootError::Log { base_url, reason }) => {
-                root.unusable_logs.push(UnusableLog { base_url, reason, json: value })
-            }
-            Err(other) => return Err(other),
+    for_each_part(file.tlogs, "tlogs", |part| match read_log(part) {
+        Ok(log) => root.logs.push(log),
+        Err(reason) => root.unusable_logs.push(unusable_log(part, reason)),
+    })?;
+    for_each_part(file.certificate_authorities, "certificateAuthorities", |part| match certificate_authority(part) {
+        Ok((uri, chain, valid_for)) => {
+            let json = StoredJson::of(part);
+            root.certificate_authorities.push(CertificateAuthority { uri, chain, valid_for, json });
         }
-    }
-    for json in file.certificate_authorities {
-        match certificate_authority(&json) {
-            Ok((uri, chain, valid_for)) => {
-                root.certificate_authorities.push(CertificateAuthority { uri, chain, valid_for, json });
-            }
-            Err(reason) => {
-                let uri = json.get("uri").and_then(Value::as_str).unwrap_or_default().to_owned();
-                root.unusable_authorities.push(UnusableAuthority { uri, reason, json });
-            }
+        Err(reason) => root.unusable_authorities.push(unusable_authority(part, reason)),
+    })?;
+    for_each_part(file.ctlogs, "ctlogs", |part| match read_log(part) {
+        Ok(TrustedLog { base_url, key, log_id, valid_for }) => {
+            let json = StoredJson::of(part);
+            root.certificate_logs.push(CertificateLog { base_url, key, log_id, valid_for, json });
         }
-    }
-    for json in file.ctlogs {
-        match LogJson::deserialize(&json).map_err(TrustRootError::from).and_then(log) {
-            Ok(TrustedLog { base_url, key, log_id, valid_for }) => {
-                root.certificate_logs.push(CertificateLog { base_url, key, log_id, valid_for, json });
-            }
-            Err(error) => {
-                let base_url = json.get("baseUrl").and_then(Value::as_str).unwrap_or_default().to_owned();
-                root.unusable_certificate_logs.push(UnusableLog { base_url, reason: error.to_string(), json });
-            }
-        }
-    }
-    for authority in file.timestamp_authorities {
-        let chain = authority.cert_chain.certificates;
-        if chain.len() < 2 {
-            return Err(TrustRootError::Chain(authority.uri));
-        }
-        root.timestamp_authorities.push(TrustedTimestampAuthority {
-            valid_for: period(authority.valid_for, &authority.uri)?,
-            uri: authority.uri,
-            chain: chain.into_iter().map(|c| c.raw_bytes.0).collect(),
-            subject: authority.subject,
-        });
-    }
+        Err(reason) => root.unusable_certificate_logs.push(unusable_log(part, reason)),
+    })?;
+    for_each_part(file.timestamp_authorities, "timestampAuthorities", |part| match timestamp_authority(part) {
+        Ok(authority) => root.timestamp_authorities.push(authority),
+        Err(reason) => root.unusable_timestamp_authorities.push(unusable_authority(part, reason)),
+    })?;
     Ok(root)
+}
+
+/// Go writes an empty list as null.
+fn for_each_part<'a>(
+    list: Option<&'a RawValue>,
+    field: &'static str,
+    mut part: impl FnMut(Json<'a>),
+) -> Result<(), TrustRootError> {
+    let wrong = || TrustRootError::Field { place: "the file".to_owned(), field };
+    let Some(list) = list.map(Json::of) else { return Ok(()) };
+    if !list.is_array() {
+        return Err(wrong());
+    }
+    let mut count = 0;
+    list.for_each_item(|item| {
+        count += 1;
+        if count > MAX_PARTS {
+            return Err(wrong());
+        }
+        part(item);
+        Ok(())
+    })
+}
+
+fn unusable_log(part: Json<'_>, reason: String) -> UnusableLog {
+    let base_url = part.get("baseUrl").and_then(Json::text).unwrap_or_default().into_owned();
+    UnusableLog { base_url, reason, json: StoredJson::of(part) }
+}
+
+fn unusable_authority(part: Json<'_>, reason: String) -> UnusableAuthority {
+    let uri = part.get("uri").and_then(Json::text).unwrap_or_default().into_owned();
+    UnusableAuthority { uri, reason, json: StoredJson::of(part) }
+}
+
+/// The parser's reason without the place, which is within the part and not within the file.
+fn unread(error: serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason).to_owned()
 }
 
 type Authority = (String, Vec<Vec<u8>>, ValidFor);
 
-/// One that cannot be read must not take the logs with it, so the reason is only text.
-fn certificate_authority(json: &Value) -> Result<Authority, String> {
-    let authority = AuthorityJson::deserialize(json).map_err(|error| error.to_string())?;
-    let valid_for = period(authority.valid_for, &authority.uri).map_err(|error| error.to_string())?;
+fn certificate_authority(part: Json<'_>) -> Result<Authority, String> {
+    let authority = part.read::<AuthorityJson>().map_err(unread)?;
+    let valid_for = period(authority.valid_for).map_err(str::to_owned)?;
     let chain: Vec<_> = authority.cert_chain.certificates.into_iter().map(|c| c.raw_bytes.0).collect();
     if chain.is_empty() {
         return Err("has no certificate".to_owned());
@@ -160,6 +192,24 @@ fn certificate_authority(json: &Value) -> Result<Authority, String> {
         CertificateView::parse(der).map_err(|error| error.to_string())?;
     }
     Ok((authority.uri, chain, valid_for))
+}
+
+fn timestamp_authority(part: Json<'_>) -> Result<TrustedTimestampAuthority, String> {
+    let authority = part.read::<AuthorityJson>().map_err(unread)?;
+    let valid_for = period(authority.valid_for).map_err(str::to_owned)?;
+    let chain: Vec<_> = authority.cert_chain.certificates.into_iter().map(|c| c.raw_bytes.0).collect();
+    if chain.len() < 2 {
+        return Err("needs its certificate chain, from the signing certificate to the root".to_owned());
+    }
+    let subject = authority.subject.map(|subject| StoredJson::of(Json::of(&subject)));
+    Ok(TrustedTimestampAuthority { uri: authority.uri, chain, valid_for, subject })
+}
+
+fn read_log(part: Json<'_>) -> Result<TrustedLog, String> {
+    log(part.read().map_err(unread)?).map_err(|error| match error {
+        TrustRootError::Log { reason, .. } => reason,
+        other => other.to_string(),
+    })
 }
 
 fn log(json: LogJson) -> Result<TrustedLog, TrustRootError> {
@@ -173,7 +223,7 @@ fn log(json: LogJson) -> Result<TrustedLog, TrustRootError> {
     Ok(TrustedLog {
         key: named_key(&json.base_url, &json.public_key.raw_bytes.0, Some(note_id))?,
         log_id,
-        valid_for: period(json.public_key.valid_for, &json.base_url)?,
+        valid_for: period(json.public_key.valid_for).map_err(unusable)?,
         base_url: json.base_url,
     })
 }
@@ -211,13 +261,16 @@ fn host_of(url: &str) -> (&str, &str) {
     (host, authority)
 }
 
-fn period(json: Option<PeriodJson>, place: &str) -> Result<ValidFor, TrustRootError> {
+fn period(json: Option<PeriodJson>) -> Result<ValidFor, &'static str> {
     let json = json.unwrap_or_default();
-    let bound = |text: Option<String>, field| match text {
+    let bound = |text: Option<String>, otherwise| match text {
         None => Ok(None),
-        Some(text) => moment(&text).map(Some).ok_or_else(|| TrustRootError::Field { place: place.to_owned(), field }),
+        Some(text) => moment(&text).map(Some).ok_or(otherwise),
     };
-    Ok(ValidFor { start: bound(json.start, "validFor.start")?, end: bound(json.end, "validFor.end")? })
+    Ok(ValidFor {
+        start: bound(json.start, "has no valid validFor.start")?,
+        end: bound(json.end, "has no valid validFor.end")?,
+    })
 }
 
 /// RFC 3339 as unix milliseconds.
@@ -232,8 +285,8 @@ fn written(valid_for: ValidFor) -> Option<PeriodJson> {
 }
 
 /// A certificate authority's JSON.
-pub(super) fn authority_json(uri: &str, chain: &[Vec<u8>], valid_for: ValidFor) -> Value {
-    json_of(&AuthorityJson {
+pub(super) fn authority_json(uri: &str, chain: &[Vec<u8>], valid_for: ValidFor) -> StoredJson {
+    StoredJson::written(&AuthorityJson {
         subject: None,
         uri: uri.to_owned(),
         cert_chain: ChainJson {
@@ -244,8 +297,8 @@ pub(super) fn authority_json(uri: &str, chain: &[Vec<u8>], valid_for: ValidFor) 
 }
 
 /// A log's JSON.
-pub(super) fn log_json(base_url: &str, key: &LogKey, log_id: &[u8; 32], valid_for: ValidFor) -> Value {
-    json_of(&LogJson {
+pub(super) fn log_json(base_url: &str, key: &LogKey, log_id: &[u8; 32], valid_for: ValidFor) -> StoredJson {
+    StoredJson::written(&LogJson {
         base_url: base_url.to_owned(),
         hash_algorithm: "SHA2_256".to_owned(),
         public_key: KeyJson {
@@ -256,11 +309,6 @@ pub(super) fn log_json(base_url: &str, key: &LogKey, log_id: &[u8; 32], valid_fo
         log_id: IdJson { key_id: Base64(log_id.to_vec()) },
         checkpoint_key_id: (*log_id != key.key_id()).then(|| IdJson { key_id: Base64(key.key_id().to_vec()) }),
     })
-}
-
-/// Nothing in these structures can fail to be written.
-fn json_of(value: &impl Serialize) -> Value {
-    serde_json::to_value(value).unwrap_or_default()
 }
 
 /// The kind of a key in `dev.sigstore.common.v1.PublicKeyDetails`.
@@ -279,29 +327,34 @@ pub(super) fn write(root: &TrustRoot) -> Vec<u8> {
     let logs = root.logs.iter().map(|log| log_json(&log.base_url, &log.key, &log.log_id, log.valid_for));
     let authorities = root.certificate_authorities.iter().map(|authority| &authority.json);
     let certificate_logs = root.certificate_logs.iter().map(|log| &log.json);
+    let timestamp_authorities = root.timestamp_authorities.iter().map(|authority| {
+        StoredJson::written(&AuthorityJson {
+            subject: authority.subject.as_ref().and_then(|s| RawValue::from_string(s.as_str().to_owned()).ok()),
+            uri: authority.uri.clone(),
+            cert_chain: ChainJson {
+                certificates: authority
+                    .chain
+                    .iter()
+                    .map(|der| CertificateJson { raw_bytes: Base64(der.clone()) })
+                    .collect(),
+            },
+            valid_for: written(authority.valid_for),
+        })
+    });
     let file = RootJson {
-        media_type: V0_1.to_owned(),
-        tlogs: logs.chain(root.unusable_logs.iter().map(|log| log.json.clone())).collect(),
+        media_type: V0_1,
+        tlogs: logs.chain(root.unusable_logs.iter().map(|log| log.json.clone())).map(|log| log.to_value()).collect(),
         certificate_authorities: authorities
             .chain(root.unusable_authorities.iter().map(|authority| &authority.json))
-            .cloned()
+            .map(StoredJson::to_value)
             .collect(),
-        ctlogs: certificate_logs.chain(root.unusable_certificate_logs.iter().map(|log| &log.json)).cloned().collect(),
-        timestamp_authorities: root
-            .timestamp_authorities
-            .iter()
-            .map(|authority| AuthorityJson {
-                subject: authority.subject.clone(),
-                uri: authority.uri.clone(),
-                cert_chain: ChainJson {
-                    certificates: authority
-                        .chain
-                        .iter()
-                        .map(|der| CertificateJson { raw_bytes: Base64(der.clone()) })
-                        .collect(),
-                },
-                valid_for: written(authority.valid_for),
-            })
+        ctlogs: certificate_logs
+            .chain(root.unusable_certificate_logs.iter().map(|log| &log.json))
+            .map(StoredJson::to_value)
+            .collect(),
+        timestamp_authorities: timestamp_authorities
+            .chain(root.unusable_timestamp_authorities.iter().map(|authority| authority.json.clone()))
+            .map(|authority| authority.to_value())
             .collect(),
     };
     serde_json::to_vec_pretty(&file).unwrap_or_default()

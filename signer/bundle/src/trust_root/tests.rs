@@ -2,6 +2,7 @@
 use super::*;
 use crate::fixture::{Authority, TestKey, TestLog, vector, vectors, vectors_ending};
 use proptest::prelude::*;
+use serde_json::Value;
 
 /// 2023-07-12T15:56:36Z.
 const AT: i64 = 1_689_177_396;
@@ -108,26 +109,74 @@ fn a_log_of_an_unknown_kind_does_not_take_the_others_with_it() {
 }
 
 #[test]
-fn what_is_no_trust_root_is_refused_and_says_where() {
+fn a_part_that_cannot_be_used_is_kept_with_the_reason_and_the_others_count() {
     type Change = fn(&mut Value);
-    let table: [(&str, Change, &str); 4] = [
-        ("media type", |v| v["mediaType"] = "bad".into(), "\"bad\" is not a sigstore trusted root"),
+    let log = "log \"https://rekor.example.com\" does not count: ";
+    let stamps = "timestamp authority \"https://tsa.example.com/api/v1/timestamp\" does not count: ";
+    let table: [(&str, Change, &str, &str); 7] = [
         (
-            "period",
+            "a period",
             |v| v["tlogs"][0]["publicKey"]["validFor"]["start"] = "yesterday".into(),
-            "https://rekor.example.com has no valid validFor.start",
+            log,
+            "has no valid validFor.start",
+        ),
+        ("base64", |v| v["tlogs"][0]["publicKey"]["rawBytes"] = "?".into(), log, "not standard base64"),
+        ("no key", |v| v["tlogs"][0]["publicKey"] = Value::Null, log, "invalid type: null"),
+        (
+            "one certificate",
+            |v| drop(v["timestampAuthorities"][0]["certChain"]["certificates"].as_array_mut().unwrap().pop()),
+            stamps,
+            "needs its certificate chain, from the signing certificate to the root",
         ),
         (
-            "chain",
-            |v| drop(v["timestampAuthorities"][0]["certChain"]["certificates"].as_array_mut().unwrap().pop()),
-            "https://tsa.example.com/api/v1/timestamp needs its certificate chain",
+            "no chain",
+            |v| drop(v["timestampAuthorities"][0].as_object_mut().unwrap().remove("certChain")),
+            stamps,
+            "missing field `certChain`",
         ),
-        ("base64", |v| v["tlogs"][0]["publicKey"]["rawBytes"] = "?".into(), "not standard base64"),
+        ("its period", |v| v["timestampAuthorities"][0]["validFor"]["end"] = 7.into(), stamps, "invalid type: integer"),
+        ("no object", |v| v["timestampAuthorities"][0] = Value::Null, "timestamp authority \"\"", "does not count"),
     ];
-    for (what, change, message) in table {
-        let error = changed(change).unwrap_err().to_string();
-        assert!(error.contains(message), "{what}: {error}");
+    for (what, change, place, reason) in table {
+        let root = changed(change).unwrap();
+        let parts = root.unusable_parts();
+        assert_eq!(parts.len(), 1, "{what}: {parts:?}");
+        assert!(parts[0].starts_with(place) && parts[0].contains(reason), "{what}: {parts:?}");
+        let (logs, authorities) = (root.logs.len(), root.timestamp_authorities.len());
+        assert_eq!(logs + authorities, 2, "{what}");
+        // The next reader may know what to do with it.
+        assert_eq!(TrustRoot::parse(&root.to_json()).unwrap(), root, "{what}");
+        let mut both = example();
+        both.merge(root);
+        assert_eq!((both.logs.len(), both.timestamp_authorities.len(), both.unusable_parts()), (2, 1, parts), "{what}");
     }
+    assert_eq!(example().unusable_parts(), [] as [String; 0]);
+}
+
+#[test]
+fn a_list_that_is_null_or_absent_is_empty_and_one_that_is_none_is_refused() {
+    for name in ["tlogs", "certificateAuthorities", "ctlogs", "timestampAuthorities"] {
+        for change in [|v: &mut Value| *v = Value::Null, |v: &mut Value| *v = serde_json::json!([])] {
+            let root = changed(|v| change(&mut v[name])).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(root.unusable_parts(), [] as [String; 0], "{name}");
+        }
+        let absent = changed(|v| drop(v.as_object_mut().unwrap().remove(name))).unwrap();
+        assert_eq!(absent, changed(|v| v[name] = Value::Null).unwrap());
+        for bad in [serde_json::json!({}), serde_json::json!("x"), serde_json::json!(vec![0; 5000])] {
+            let error = changed(|v| v[name] = bad.clone()).unwrap_err().to_string();
+            assert!(error.contains(name), "{name}: {error}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_trust_root_is_refused_and_says_where() {
+    let error = changed(|v| v["mediaType"] = "bad".into()).unwrap_err().to_string();
+    assert!(error.contains("\"bad\" is not a sigstore trusted root"), "{error}");
+    assert!(changed(|v| drop(v.as_object_mut().unwrap().remove("mediaType"))).is_err());
+    let json = String::from_utf8(example().to_json()).unwrap();
+    let twice = json.replacen("\"tlogs\"", "\"tlogs\": [], \"tlogs\"", 1);
+    assert!(matches!(TrustRoot::parse(twice.as_bytes()), Err(TrustRootError::Ambiguous(_))));
     assert!(changed(|v| v["mediaType"] = "application/vnd.dev.sigstore.trustedroot.v0.2+json".into()).is_ok());
     assert!(TrustRoot::empty().add_timestamp_authority("tsa", vec![vec![0x30]], ValidFor::default()).is_err());
 }

@@ -68,8 +68,8 @@ fn the_envelope_of_cosign_3_verifies_with_its_key() {
     else {
         return;
     };
-    let document = bundle::json::parse(&bundle).unwrap();
-    let envelope = Envelope::from_value(&document["dsseEnvelope"]).unwrap();
+    let document = serde_json::from_slice::<serde_json::Value>(&bundle).unwrap();
+    let envelope = Envelope::parse(document["dsseEnvelope"].to_string().as_bytes()).unwrap();
     let key = PublicKey::from_pem(&text(&key)).unwrap();
     assert_eq!(document["verificationMaterial"]["publicKey"]["hint"], key.hint());
     key.verify(&envelope.pae(), &envelope.signatures[0].signature, HashAlgorithm::Sha256).unwrap();
@@ -92,7 +92,7 @@ fn our_legacy_image_is_that_of_cosign_2_byte_for_byte() {
     let made = legacy_image(None, None, &LegacySignature::new(b"payload".to_vec(), b"signature")).unwrap();
     let config = text(&made.config).replace(&Digest::of(b"payload").to_string(), &layer.digest.to_string());
     let theirs = parsed.config.as_ref().unwrap();
-    assert_eq!((Digest::of(config.as_bytes()), config.len() as u64), (theirs.digest, theirs.size));
+    assert_eq!((Digest::of(config.as_bytes()), config.len() as u64), (theirs.digest.sha256().unwrap(), theirs.size));
     let fields = [
         (Digest::of(&made.config).to_string(), theirs.digest.to_string()),
         (Digest::of(b"payload").to_string(), layer.digest.to_string()),
@@ -106,7 +106,7 @@ fn our_legacy_image_is_that_of_cosign_2_byte_for_byte() {
 #[test]
 fn our_payload_has_the_size_and_digest_that_cosign_2_logged() {
     let Some(event) = sample("zot-main-2026-08-cosign2-7.json") else { return };
-    let event = bundle::json::parse(&event).unwrap();
+    let event = serde_json::from_slice::<serde_json::Value>(&event).unwrap();
     let manifest = Manifest::parse(event["manifest"].as_str().unwrap().as_bytes(), None).unwrap();
     let layer = &legacy::layers(&manifest)[0];
     let tag: bundle::Tag = event["reference"].as_str().unwrap().parse().unwrap();

@@ -1,7 +1,5 @@
-//! PEM blocks, read the way that OpenSSL and Go read them: other blocks and text around them are passed over.
+//! The private key among the PEM blocks of a file.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use crate::key::KeyError;
@@ -17,57 +15,36 @@ pub(super) struct Block {
     pub(super) body: Zeroizing<Vec<u8>>,
 }
 
-/// The first block that is not curve parameters (`openssl ecparam -genkey` writes those in front of the key).
-pub(super) fn private_key_block(pem: &[u8]) -> Result<Block, KeyError> {
+/// The private keys of a file, each once: one at least. Other blocks (curve parameters, certificates, public keys) and text
+/// are passed over.
+pub(super) fn private_key_blocks(pem: &[u8]) -> Result<Vec<Block>, KeyError> {
     if pem.len() > MAX_PEM_BYTES {
         return Err(KeyError::Malformed("the file is longer than 64 KiB"));
     }
     let text = std::str::from_utf8(pem).map_err(|_| KeyError::NoPem)?;
-    let mut lines = text.lines().map(str::trim);
-    while let Some(line) = lines.next() {
-        let Some(label) = label(line, "-----BEGIN ") else {
-            continue;
-        };
-        let mut body = Zeroizing::new(String::with_capacity(text.len()));
-        let mut closed = false;
-        for line in lines.by_ref() {
-            if let Some(end) = self::label(line, "-----END ") {
-                closed = end == label;
-                break;
-            }
-            // RFC 1421 headers: only OpenSSL's older encryption writes them.
-            if line.contains(':') {
-                return Err(KeyError::OpensslEncrypted);
-            }
-            body.push_str(line);
+    let mut found: Vec<bundle::pem::Block<'_>> = Vec::new();
+    for block in bundle::pem::blocks(text).filter(|block| block.label.ends_with("PRIVATE KEY")) {
+        if !found.contains(&block) {
+            found.push(block);
         }
-        if !closed {
-            return Err(KeyError::Malformed("its PEM block does not end"));
-        }
-        if label == "EC PARAMETERS" {
-            continue;
-        }
-        let body = STANDARD.decode(body.as_bytes()).map_err(|_| KeyError::Malformed("its PEM block is not base64"))?;
-        return Ok(Block { label: label.to_owned(), body: Zeroizing::new(body) });
     }
-    Err(KeyError::NoPem)
+    if found.is_empty() {
+        return Err(match bundle::pem::blocks(text).next() {
+            Some(other) => KeyError::UnknownPem { label: other.label.to_owned() },
+            None if bundle::pem::has_beginning(text) => KeyError::Malformed("its PEM block does not end"),
+            None => KeyError::NoPem,
+        });
+    }
+    found.iter().map(decoded).collect()
 }
 
-/// Writes one block in lines of 64.
-pub(super) fn encode(label: &str, body: &[u8]) -> String {
-    let base64 = Zeroizing::new(STANDARD.encode(body));
-    let mut pem = format!("-----BEGIN {label}-----\n");
-    let mut rest = base64.as_str();
-    while !rest.is_empty() {
-        let (line, tail) = rest.split_at(rest.len().min(64));
-        pem.push_str(line);
-        pem.push('\n');
-        rest = tail;
+fn decoded(block: &bundle::pem::Block<'_>) -> Result<Block, KeyError> {
+    // Only OpenSSL's older encryption writes headers.
+    if block.has_headers() {
+        return Err(KeyError::OpensslEncrypted);
     }
-    pem.push_str(&format!("-----END {label}-----\n"));
-    pem
-}
-
-fn label<'a>(line: &'a str, prefix: &str) -> Option<&'a str> {
-    line.strip_prefix(prefix)?.strip_suffix("-----")
+    let mut base64 = Zeroizing::new(String::with_capacity(block.base64().count()));
+    base64.extend(block.base64());
+    let body = bundle::pem::decode(&base64).ok_or(KeyError::Malformed("its PEM block is not base64"))?;
+    Ok(Block { label: block.label.to_owned(), body: Zeroizing::new(body) })
 }

@@ -81,16 +81,16 @@ fn a_missing_password_is_named_as_such() {
 #[test]
 fn every_cost_that_cosign_writes_is_paid_and_no_other() {
     let pkcs8 = include_str!("testdata/test-only-ed25519.pem");
-    let der = pem::private_key_block(pkcs8.as_bytes()).unwrap().body;
+    let der = pem::private_key_blocks(pkcs8.as_bytes()).unwrap().remove(0).body;
     for n in [32_768, 65_536, 131_072] {
         let sealed = encrypted::seal_at_cost(&der, b"x", n).unwrap();
-        let file = pem::encode(SIGSTORE_LABEL, &sealed);
+        let file = bundle::pem::encode(SIGSTORE_LABEL, &sealed);
         let key = load(file.as_bytes(), Some(&password("x"))).unwrap();
         assert_eq!(key.public_key().algorithm(), KeyAlgorithm::Ed25519);
     }
     let sealed = encrypted::seal(&der, b"x").unwrap();
     let expensive = String::from_utf8(sealed).unwrap().replace("65536", "1073741824");
-    let file = pem::encode(SIGSTORE_LABEL, expensive.as_bytes());
+    let file = bundle::pem::encode(SIGSTORE_LABEL, expensive.as_bytes());
     let error = load(file.as_bytes(), Some(&password("x"))).unwrap_err();
     assert!(matches!(error, KeyError::UnsupportedScrypt { n: 1_073_741_824, r: 8, p: 1 }));
 }
@@ -99,7 +99,7 @@ fn every_cost_that_cosign_writes_is_paid_and_no_other() {
 fn encryption_that_cosign_does_not_write_is_named() {
     let sealed = encrypted::seal(b"x", b"x").unwrap();
     let other = String::from_utf8(sealed).unwrap().replace("nacl/secretbox", "rot13");
-    let file = pem::encode(SIGSTORE_LABEL, other.as_bytes());
+    let file = bundle::pem::encode(SIGSTORE_LABEL, other.as_bytes());
     let error = load(file.as_bytes(), Some(&password("x"))).unwrap_err();
     assert!(one_line(&error).contains("`rot13`"));
 }
@@ -143,6 +143,39 @@ fn line_endings_and_text_around_the_block_do_not_matter() {
 }
 
 #[test]
+fn a_key_is_found_among_other_blocks_and_however_it_is_wrapped() {
+    let key = include_str!("testdata/test-only-p256-sec1.pem");
+    let block = &key[key.find("-----BEGIN EC PRIVATE KEY").unwrap()..];
+    let expected = plain(key).public_key().clone();
+    let begin = "-----BEGIN EC PRIVATE KEY-----";
+    let end = "-----END EC PRIVATE KEY-----";
+    let body: String = block.replace(begin, "").replace(end, "").split_whitespace().collect();
+    for text in [
+        format!("{COSIGN_PUB}{}{block}", bundle::pem::encode("CERTIFICATE", b"x")),
+        format!("{block}{block}"),
+        format!("{begin}\n{body}\n{end}\n"),
+        format!("{begin}{body}{end}"),
+        format!("{begin}\r\n{}\r\n{}\r\n{end}", &body[..76], &body[76..]),
+        block.replace('\n', "\n\n"),
+        format!("-----BEGIN RSA PRIVATE KEY-----\ncut off\n{block}"),
+    ] {
+        assert_eq!(plain(&text).public_key(), &expected, "{text}");
+    }
+}
+
+#[test]
+fn a_second_private_key_is_refused_since_only_one_could_be_meant() {
+    let (one, two) = (include_str!("testdata/test-only-p256-sec1.pem"), include_str!("testdata/test-only-ed25519.pem"));
+    let error = load(format!("{one}{two}").as_bytes(), None).unwrap_err();
+    assert!(matches!(error, KeyError::SeveralKeys { .. }), "{error}");
+    for key in [one, two] {
+        assert!(error.to_string().contains(&plain(key).public_key().fingerprint()), "{error}");
+    }
+    let error = load(format!("{COSIGN_KEY}{one}").as_bytes(), Some(&password("x"))).unwrap_err();
+    assert!(one_line(&error).contains("one that is ENCRYPTED"), "{error}");
+}
+
+#[test]
 fn what_is_no_key_of_ours_is_refused_by_name() {
     let refused = |pem: &str| load(pem.as_bytes(), Some(&password("x"))).unwrap_err();
     assert!(matches!(refused(""), KeyError::NoPem));
@@ -171,7 +204,7 @@ fn damaged_files_are_errors_and_never_panics() {
     }
     for body in [&b""[..], b"{}", b"null", &[0xff; 40]] {
         for label in [SIGSTORE_LABEL, "PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"] {
-            let file = pem::encode(label, body);
+            let file = bundle::pem::encode(label, body);
             assert!(load(file.as_bytes(), Some(&password("x"))).is_err(), "{label}");
         }
     }

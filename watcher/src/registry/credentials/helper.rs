@@ -18,9 +18,9 @@ const ANSWER_MAX_BYTES: u64 = 64 << 10;
 
 #[derive(Deserialize)]
 struct Answer {
-    #[serde(rename = "Username")]
+    #[serde(rename = "Username", alias = "username")]
     username: String,
-    #[serde(rename = "Secret")]
+    #[serde(rename = "Secret", alias = "secret")]
     secret: SecretString,
 }
 

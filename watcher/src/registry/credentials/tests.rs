@@ -66,6 +66,43 @@ impl Files {
 }
 
 #[tokio::test]
+async fn a_file_is_read_as_go_reads_it() {
+    let auth = STANDARD.encode("u:a password that is long enough for several lines, as base64 writes it");
+    let found = "u:a password that is long enough for several lines, as base64 writes it";
+    let wrapped: String = auth.as_bytes().chunks(20).map(|c| String::from_utf8_lossy(c) + "\\r\\n").collect();
+    // The last digit of these holds bits that no byte needs.
+    let (spare, unpadded) = ("dTpwYQ==".replace("YQ", "YR"), "dTpwYQ");
+    for (text, expected) in [
+        (String::new(), "nothing"),
+        (" \n".to_owned(), "nothing"),
+        ("null".to_owned(), "nothing"),
+        ("{}".to_owned(), "nothing"),
+        (r#"{"auths":null}"#.to_owned(), "nothing"),
+        (r#"{"auths":{"r.test":null}}"#.to_owned(), "nothing"),
+        (r#"{"auths":{"r.test":{"auth":null}}}"#.to_owned(), "nothing"),
+        (r#"{"auths":{},"credsStore":null,"credHelpers":{"r.test":null,"r.test/x":""}}"#.to_owned(), "nothing"),
+        (format!(r#"{{"auths":{{"o.test":null,"r.test":{{"auth":"{auth}"}}}},"credHelpers":null}}"#), found),
+        (format!(r#"{{"Auths":{{"r.test":{{"AUTH":"{auth}","Email":7}}}},"HttpHeaders":null}}"#), found),
+        (format!(r#"{{"auths":{{"r.test":{{"auth":"{wrapped}"}}}}}}"#), found),
+        (format!(r#"{{"auths":{{"r.test":{{"auth":"{spare}"}}}}}}"#), "u:pa"),
+        (format!(r#"{{"auths":{{"r.test":{{"auth":"{unpadded}"}}}}}}"#), "u:pa"),
+        // The last counts, maps grow, null takes nothing from a text.
+        (format!(r#"{{"auths":{{"r.test":{{"auth":"eDp5","Auth":"{auth}","auth":null}}}}}}"#), found),
+        (format!(r#"{{"auths":{{"r.test":{{"auth":"{auth}"}}}},"auths":{{"s.test":{{}}}}}}"#), found),
+        (format!(r#"{{"auths":{{"r.test":{{"auth":"{auth}"}}}},"auths":null}}"#), "nothing"),
+        (format!(r#"{{"auths":{{"r.test":{{"auth":"{auth}"}}}}}} trailing"#), found),
+    ] {
+        let files = Files::new(&text);
+        assert_eq!(files.find("r.test", "team/app").await.expect("readable"), expected, "{text}");
+    }
+    for text in ["[]", "7", "{", r#"{"auths":[]}"#, r#"{"auths":{"r.test":[]}}"#, r#"{"auths":{"r.test":{"auth":7}}}"#]
+    {
+        let error = Files::new(text).find("r.test", "a").await.expect_err(text);
+        assert!(matches!(error, CredentialsError::Malformed { .. }), "{text}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn the_longest_key_that_is_a_prefix_of_the_repository_speaks_for_it() {
     let pair = |text: &str| STANDARD.encode(text);
     let files = Files::new(

@@ -92,7 +92,9 @@ async fn without_the_api_the_tag_is_written_whatever_the_header_says() {
         // SPEC: the descriptor carries the artifact type and the annotations of the manifest.
         let found = registry(&fake).referrers(&repository(), &image.digest).await.expect("a list");
         assert_eq!(found.manifests[0].artifact_type.as_deref(), Some(media_type::SIGSTORE_BUNDLE));
-        assert!(found.manifests[0].annotations.contains_key("dev.sigstore.bundle.predicateType"));
+        let index = fake.store().tagged(tag.as_str()).expect("an index").to_vec();
+        let index: serde_json::Value = serde_json::from_slice(&index).expect("JSON");
+        assert!(index["manifests"][0]["annotations"]["dev.sigstore.bundle.predicateType"].is_string(), "{index}");
         let bundles = registry(&fake).bundles(&repository(), &image.digest).await.expect("bundles");
         assert_eq!(bundles, [BUNDLE.to_vec()]);
     }
