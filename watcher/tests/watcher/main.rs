@@ -4,6 +4,7 @@ mod bad_registries;
 mod foreign;
 mod hooks;
 mod http;
+mod places;
 mod pushes;
 mod resolving;
 mod stage;
