@@ -5,6 +5,7 @@ pub(crate) mod check;
 mod file;
 mod problem;
 mod secret;
+mod spelling;
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ pub(crate) use file::{
 };
 pub(crate) use problem::Problems;
 pub(crate) use secret::{password_of, read_secret};
+pub(crate) use spelling::{host_spelling, pattern_spelling};
 
 /// A configuration file that parsed. What it says is checked against the world by the rooms' builders
 /// ([`crate::rooms`]), which share its list of problems.
