@@ -241,8 +241,14 @@ pub(crate) struct Verify {
     /// A docker config.json with the registry's credentials; by default $DOCKER_CONFIG's or ~/.docker's
     #[arg(long, value_name = "FILE")]
     pub(crate) docker_config: Option<PathBuf>,
-    /// A configuration file: the log entries that are met are kept in its store, for its monitor to check; without it
-    /// nothing is kept
+    /// HOST[:PORT] beside the registry that may ask for its credentials as token service; repeat for several
+    #[arg(long, value_name = "HOST")]
+    pub(crate) realm_host: Vec<String>,
+    /// HOST[:PORT] on a private network that the registry may redirect downloads to; repeat for several
+    #[arg(long, value_name = "HOST")]
+    pub(crate) blob_host: Vec<String>,
+    /// A configuration file: its [registry."HOST"] says how the registry is reached, and the log entries that are met are
+    /// kept in its store, for its monitor to check; without it nothing is kept
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// As JSON

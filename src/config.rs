@@ -6,6 +6,7 @@ mod file;
 pub(crate) mod guarded;
 mod problem;
 mod secret;
+mod spelling;
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,7 @@ pub(crate) use file::{
 };
 pub(crate) use problem::{Problems, Warnings};
 pub(crate) use secret::{password_of, read_password, read_secret, warn_of};
+pub(crate) use spelling::{host_spelling, pattern_spelling};
 
 /// A configuration file that parsed. What it says is checked against the world by the rooms' builders
 /// ([`crate::rooms`]), which share its list of problems.

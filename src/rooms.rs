@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bundle::{Format, RegistryHost};
-use outbound::{Client, ClientConfig};
+use outbound::{Client, ClientConfig, Proxy};
 use secrecy::ExposeSecret as _;
 use signer::rekor::LogWriter;
 use signer::rekor::v1::RekorV1;
@@ -23,7 +23,8 @@ use watcher::registry::{Auth, Registry, RegistryConfig};
 use watcher::{Identity, Limits, Platforms, Rule, Source, SourceKind, WatcherConfig};
 
 use crate::config::{
-    AuthTable, Config, Problems, RegistryTable, SourceAuth, SourceTable, guarded, password_of, read_secret, warn_of,
+    AuthTable, Config, Problems, RegistryTable, SourceAuth, SourceTable, guarded, host_spelling, password_of,
+    pattern_spelling, read_secret, warn_of,
 };
 use crate::trust::{self, ChosenLog, Sigstore};
 
@@ -169,7 +170,7 @@ fn registries(config: &Config, problems: &mut Problems) -> BTreeMap<RegistryHost
     let mut all = BTreeMap::new();
     for (name, table) in &config.file.registry {
         let Some(host) = host(&Spanned::new(table.span(), name.clone()), problems) else { continue };
-        let Some(built) = registry_config(host.clone(), table, problems) else { continue };
+        let Some(built) = registry_config(host.clone(), table, Secrets::Read, problems) else { continue };
         match Registry::new(built) {
             Ok(registry) => {
                 all.insert(host, Arc::new(registry));
@@ -180,15 +181,38 @@ fn registries(config: &Config, problems: &mut Problems) -> BTreeMap<RegistryHost
     all
 }
 
+/// Whether the credentials that a file names are read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Secrets {
+    /// They are.
+    Read,
+    /// They are not: the caller has others, or none.
+    Leave,
+}
+
+/// How the file says that one registry is reached; `None` where it does not name it, or names it wrongly: then the
+/// problems say so.
+pub(crate) fn registry_of(
+    config: &Config,
+    host: &RegistryHost,
+    secrets: Secrets,
+    problems: &mut Problems,
+) -> Option<RegistryConfig> {
+    let (_, table) = config.file.registry.iter().find(|(name, _)| host_spelling(name) == host.as_str())?;
+    registry_config(host.clone(), table, secrets, problems)
+}
+
 fn registry_config(
     host: RegistryHost,
     spanned: &Spanned<RegistryTable>,
+    secrets: Secrets,
     problems: &mut Problems,
 ) -> Option<RegistryConfig> {
     let table = spanned.get_ref();
     let label = format!("[registry.\"{host}\"]");
     let auth = match &table.auth {
         None => Auth::Anonymous,
+        Some(_) if secrets == Secrets::Leave => Auth::Anonymous,
         Some(auth) => registry_auth(&label, auth, spanned, problems)?,
     };
     let ca_pem = match &table.ca_file {
@@ -212,7 +236,13 @@ fn registry_config(
         realm_hosts: table.realm_hosts.clone(),
         blob_hosts: table.blob_hosts.clone(),
         ca_pem,
+        proxy: proxy(table.proxy.as_ref()),
     })
+}
+
+/// A proxy that passed the checks of the file.
+pub(crate) fn proxy(text: Option<&Spanned<String>>) -> Option<Proxy> {
+    text.and_then(|text| text.get_ref().parse().ok())
 }
 
 fn registry_auth(
@@ -343,6 +373,7 @@ fn services(sigstore: &Sigstore) -> anyhow::Result<Services> {
     let client = Client::new(ClientConfig {
         user_agent: user_agent(),
         extra_ca_files_pem: sigstore.ca_pem.iter().cloned().collect(),
+        proxy: sigstore.proxy.clone(),
         timeout: Duration::from_secs(60),
         ..ClientConfig::default()
     })?;
@@ -384,8 +415,12 @@ fn rules(config: &Config) -> Vec<Rule> {
     let mut all = Vec::new();
     for rule in &config.file.rule {
         let table = rule.get_ref();
+        let patterns = table.repositories.get_ref();
         all.push(Rule {
-            repositories: table.repositories.get_ref().iter().filter_map(|g| g.get_ref().parse().ok()).collect(),
+            repositories: patterns
+                .iter()
+                .filter_map(|pattern| pattern_spelling(pattern.get_ref()).parse().ok())
+                .collect(),
             tags: table.tags.get_ref().iter().filter_map(|g| g.get_ref().parse().ok()).collect(),
             sign_with: table.sign_with.get_ref().iter().map(|name| name.get_ref().clone()).collect(),
             formats: table.formats.get_ref().iter().filter_map(|f| f.parse::<Format>().ok()).collect(),

@@ -25,6 +25,8 @@ pub(crate) struct Sigstore {
     pub(crate) timestamp_authorities: Vec<Url>,
     /// A private CA of these services (PEM).
     pub(crate) ca_pem: Option<Vec<u8>>,
+    /// The proxy that leads to them.
+    pub(crate) proxy: Option<outbound::Proxy>,
 }
 
 /// The log that is written to.
@@ -166,7 +168,8 @@ pub(crate) fn sigstore(
         let pem = file_bytes(&format!("[log.\"{origin}\"]"), "ca_file", path.get_ref(), path.span(), problems)?;
         ca_pem.get_or_insert_default().extend(pem);
     }
-    Some(Sigstore { trust: Arc::new(trust), log, timestamp_authorities, ca_pem })
+    let proxy = crate::rooms::proxy(table.get_ref().proxy.as_ref());
+    Some(Sigstore { trust: Arc::new(trust), log, timestamp_authorities, ca_pem, proxy })
 }
 
 /// Says what of a trusted root does not count.

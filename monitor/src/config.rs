@@ -70,6 +70,8 @@ pub struct LogSpec {
     pub announced: bool,
     /// A private CA (PEM) of its server.
     pub ca_pem: Option<Vec<u8>>,
+    /// The proxy that leads to its server.
+    pub proxy: Option<outbound::Proxy>,
     /// How long it may be without a new checkpoint; by default [`Timing::stale_after`].
     pub stale_after: Option<Duration>,
     /// The most requests per second to its host.
@@ -97,6 +99,7 @@ impl LogSpec {
             closed: false,
             announced: false,
             ca_pem: None,
+            proxy: None,
             stale_after: None,
             requests_per_second: None,
         }

@@ -9,14 +9,15 @@ use bundle::verify::{Requirements, Verified, VerifyError, verify_bundle, verify_
 use bundle::{Digest, ImageLocator, ImageReference, LogEntry, PublicKey};
 use serde_json::json;
 use watcher::met::{entries_of, promised_entry};
-use watcher::registry::{Auth, Registry, RegistryConfig};
+use watcher::registry::{Auth, Reading, Registry, RegistryConfig, RegistryError};
 
 use super::{CLEAN, FAILED};
 use crate::cli::{FormatChoice, Verify};
 use crate::config::Config;
 use crate::ended::{Ended, OrUsage as _};
+use crate::rooms::{self, Secrets};
+use crate::say;
 use crate::trust::material;
-use crate::{rooms, say};
 
 /// One signature, judged.
 struct Judged {
@@ -46,15 +47,21 @@ pub(crate) async fn verify(request: &Verify) -> anyhow::Result<u8> {
             ));
         }
     };
-    let registry = registry(request, &image)?;
+    let config = request.config.as_deref().map(Config::load).transpose()?;
+    let registry = Registry::new(reach(request, &image, config.as_ref())?)?;
     let digest = resolve(&registry, &image).await?;
     let requirements = Requirements { log: !request.insecure_ignore_tlog, timestamp: request.use_signed_timestamps };
-    let (judged, met) = judge(&registry, &image, &digest, &key, &trust, &requirements, request.format).await?;
-    let code = report(request, &digest, &judged);
-    if let Some(file) = &request.config {
-        observe(&Config::load(file)?, &image.name.with_digest(digest), met).await?;
+    let Judgement { judged, met, mut unread } =
+        judge(&registry, &image, &digest, &key, &trust, &requirements, request.format).await?;
+    let code = report(request, &digest, &judged, &unread);
+    if let Some(config) = &config {
+        observe(config, &image.name.with_digest(digest), met).await?;
     }
-    Ok(code)
+    match code {
+        // A place that was not read may hold what was looked for: that is no "no".
+        FAILED if !unread.is_empty() => Err(unread.swap_remove(0).into()),
+        code => Ok(code),
+    }
 }
 
 /// Keeps what was met in the store of a configuration, as the worker does, where a log of that configuration vouches for
@@ -69,24 +76,34 @@ async fn observe(config: &Config, image: &ImageReference, met: Vec<LogEntry>) ->
     Ok(())
 }
 
-fn registry(request: &Verify, image: &ImageLocator) -> anyhow::Result<Registry> {
-    let auth = match docker_config(request.docker_config.clone()) {
-        Some(path) => Auth::DockerConfig(path),
-        None => Auth::Anonymous,
-    };
-    let ca_pem = match &request.ca_file {
-        Some(path) => Some(std::fs::read(path).or_usage(format!("--ca-file {}", path.display()))?),
+/// How the registry is reached: as the configuration says, if there is one, and as the command line says.
+fn reach(request: &Verify, image: &ImageLocator, config: Option<&Config>) -> anyhow::Result<RegistryConfig> {
+    let host = &image.name.registry;
+    let secrets = if request.docker_config.is_some() { Secrets::Leave } else { Secrets::Read };
+    let known = match config {
         None => None,
+        Some(config) => {
+            let mut problems = config.problems();
+            let known = rooms::registry_of(config, host, secrets, &mut problems);
+            if !problems.is_empty() {
+                return Err(problems.into());
+            }
+            known
+        }
     };
-    let config = RegistryConfig {
-        host: image.name.registry.clone(),
-        plain_http: request.plain_http,
-        auth,
-        realm_hosts: Vec::new(),
-        blob_hosts: Vec::new(),
-        ca_pem,
-    };
-    Ok(Registry::new(config)?)
+    let mut known = known.unwrap_or_else(|| RegistryConfig::new(host.clone()));
+    if matches!(known.auth, Auth::Anonymous)
+        && let Some(path) = docker_config(request.docker_config.clone())
+    {
+        known.auth = Auth::DockerConfig(path);
+    }
+    if let Some(path) = &request.ca_file {
+        known.ca_pem = Some(std::fs::read(path).or_usage(format!("--ca-file {}", path.display()))?);
+    }
+    known.plain_http |= request.plain_http;
+    known.realm_hosts.extend_from_slice(&request.realm_host);
+    known.blob_hosts.extend_from_slice(&request.blob_host);
+    Ok(known)
 }
 
 fn docker_config(named: Option<PathBuf>) -> Option<PathBuf> {
@@ -113,6 +130,14 @@ pub(crate) async fn resolve(registry: &Registry, image: &ImageLocator) -> anyhow
     }
 }
 
+/// What was found, and what could not be read.
+struct Judgement {
+    judged: Vec<Judged>,
+    met: Vec<LogEntry>,
+    unread: Vec<RegistryError>,
+}
+
+/// Judges what is in every place where a signature may be.
 async fn judge(
     registry: &Registry,
     image: &ImageLocator,
@@ -121,36 +146,43 @@ async fn judge(
     trust: &TrustRoot,
     requirements: &Requirements,
     wanted: FormatChoice,
-) -> anyhow::Result<(Vec<Judged>, Vec<LogEntry>)> {
+) -> anyhow::Result<Judgement> {
     let repository = &image.name.repository;
-    let mut judged = Vec::new();
-    let mut met = Vec::new();
+    let mut all = Judgement { judged: Vec::new(), met: Vec::new(), unread: Vec::new() };
     if wanted != FormatChoice::Legacy {
-        for bytes in registry.bundles(repository, digest).await? {
-            met.extend(entries_of(&bytes));
+        let look = registry.look_for_bundles(repository, digest, Reading::ForVerifying).await?;
+        all.unread.extend(look.unread);
+        for bytes in look.found {
+            all.met.extend(entries_of(&bytes));
             let verdict = Bundle::parse(&bytes).map_err(|error| error.to_string()).and_then(|bundle| {
                 verify_bundle(&bundle, digest, key, trust, requirements).map_err(|error| error.to_string())
             });
-            judged.push(Judged { format: "bundle", verdict, only_unlogged: false });
+            all.judged.push(Judged { format: "bundle", verdict, only_unlogged: false });
         }
     }
     if wanted != FormatChoice::Bundle {
-        for signature in registry.legacy_signatures(repository, digest).await? {
-            met.extend(promised_entry(&signature));
+        let look = registry.look_for_legacy(repository, digest, Reading::ForVerifying).await?;
+        all.unread.extend(look.unread);
+        for signature in look.found {
+            all.met.extend(promised_entry(&signature));
             let verdict = verify_legacy(&signature, digest, key, trust, requirements);
             let only_unlogged = matches!(verdict, Err(VerifyError::NotLogged));
-            judged.push(Judged {
+            all.judged.push(Judged {
                 format: "legacy",
                 verdict: verdict.map_err(|error| error.to_string()),
                 only_unlogged,
             });
         }
     }
-    Ok((judged, met))
+    Ok(all)
 }
 
-fn report(request: &Verify, digest: &Digest, judged: &[Judged]) -> u8 {
+fn report(request: &Verify, digest: &Digest, judged: &[Judged], unread: &[RegistryError]) -> u8 {
     let good = judged.iter().filter(|j| j.verdict.is_ok()).count();
+    // Where nothing is good, the first of them is how the program ends.
+    for error in &unread[usize::from(good == 0).min(unread.len())..] {
+        say::complain(format_args!("sealwatch: warning: not read: {error}"));
+    }
     if request.json {
         let list: Vec<_> = judged
             .iter()
@@ -163,10 +195,12 @@ fn report(request: &Verify, digest: &Digest, judged: &[Judged]) -> u8 {
                 Err(error) => json!({"format": j.format, "verified": false, "error": error}),
             })
             .collect();
-        say!(
-            "{}",
-            json!({"image": request.image, "digest": digest.to_string(), "verified": good > 0, "signatures": list})
-        );
+        let warnings: Vec<_> = unread.iter().map(ToString::to_string).collect();
+        let report = json!({
+            "image": request.image, "digest": digest.to_string(), "verified": good > 0, "signatures": list,
+            "warnings": warnings,
+        });
+        say!("{report}");
     } else {
         for j in judged {
             match &j.verdict {
@@ -183,8 +217,13 @@ fn report(request: &Verify, digest: &Digest, judged: &[Judged]) -> u8 {
                 request.image.split(['@']).next().unwrap_or(&request.image),
                 judged.len()
             );
-        } else if judged.is_empty() {
+        } else if judged.is_empty() && unread.is_empty() {
             say::complain(format_args!("sealwatch: {}: no signatures found for {digest}", request.image));
+        } else if judged.is_empty() {
+            say::complain(format_args!(
+                "sealwatch: {}: no signatures found where {digest} could be looked for",
+                request.image
+            ));
         } else {
             say::complain(format_args!(
                 "sealwatch: {}: none of {} signatures is good for this key and trusted root",
@@ -236,3 +275,6 @@ pub(crate) fn configured<'a>(
         Ended::usage(format!("{host} is not a registry of the configuration: add [registry.\"{host}\"]"))
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 //! can never match, and what is not built yet.
 
 mod reachable;
+mod registries;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,8 +11,8 @@ use toml::Spanned;
 use url::Url;
 use watcher::glob::Glob;
 
-use super::Problems;
 use super::file::{File, SourceAuth};
+use super::{Problems, host_spelling};
 
 /// Where webhooks are taken when the file does not say.
 pub(crate) const DEFAULT_HOOKS: &str = "127.0.0.1:8080";
@@ -22,6 +23,7 @@ pub(super) fn check(file: &File, problems: &mut Problems) {
     not_built(file, problems);
     servers(file, problems);
     urls(file, problems);
+    registries::check(file, problems);
     sources(file, problems);
     identities(file, problems);
     rules(file, problems);
@@ -196,7 +198,8 @@ fn sources(file: &File, problems: &mut Problems) {
                 "use \"distribution\", or \"generic\" with a relay that posts {repository, tag, digest}",
             );
         }
-        if !file.registry.contains_key(table.registry.get_ref()) {
+        let speaks_for = host_spelling(table.registry.get_ref());
+        if !file.registry.keys().any(|host| host_spelling(host) == speaks_for) {
             problems.note(
                 table.registry.span(),
                 format!(

@@ -102,6 +102,8 @@ pub(crate) struct RegistryTable {
     pub(crate) realm_hosts: Vec<String>,
     #[serde(default)]
     pub(crate) blob_hosts: Vec<String>,
+    /// `http://HOST:PORT`, asked for tunnels to this registry.
+    pub(crate) proxy: Option<Spanned<String>>,
     pub(crate) sweep: Option<Spanned<String>>,
     pub(crate) repositories: Option<Spanned<Vec<String>>>,
 }
@@ -186,6 +188,8 @@ pub(crate) struct SigstoreTable {
     pub(crate) trusted_root: Option<Spanned<String>>,
     pub(crate) signing_config: Option<Spanned<String>>,
     pub(crate) ca_file: Option<Spanned<PathBuf>>,
+    /// `http://HOST:PORT`, asked for tunnels to the log that is written to and the timestamp authorities.
+    pub(crate) proxy: Option<Spanned<String>>,
 }
 
 /// `[log."ORIGIN"]`: what a trusted root and a signing config do not say of a log.
@@ -205,6 +209,8 @@ pub(crate) struct LogTable {
     pub(crate) requests_per_second: Option<Spanned<u32>>,
     /// A private CA, for reading and for writing it.
     pub(crate) ca_file: Option<Spanned<PathBuf>>,
+    /// `http://HOST:PORT`, asked for tunnels to where it is read.
+    pub(crate) proxy: Option<Spanned<String>>,
     /// Retired: read to its end, then it must not grow.
     #[serde(default)]
     pub(crate) closed: bool,

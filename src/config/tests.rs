@@ -127,3 +127,62 @@ fn a_file_that_is_not_there_is_named() {
     let text = problems.to_string();
     assert!(text.contains("/nonexistent/sealwatch.toml") && text.contains("fix:"), "{text}");
 }
+
+#[test]
+fn docker_hub_is_one_registry_by_each_of_its_names() {
+    for (table, source, rule) in [
+        ("index.docker.io", "docker.io", "registry-1.docker.io"),
+        ("docker.io", "index.docker.io", "docker.io"),
+        ("registry-1.docker.io", "registry-1.docker.io", "index.docker.io"),
+    ] {
+        let text = GOOD
+            .replace("[registry.\"registry.example.com\"]", &format!("[registry.\"{table}\"]"))
+            .replace("registry = \"registry.example.com\"", &format!("registry = \"{source}\""))
+            .replace("registry.example.com/team/**", &format!("{rule}/acme/**"));
+        if let Err(problems) = Config::parse(Path::new("t.toml"), text) {
+            panic!("{table} {source} {rule}: {problems}");
+        }
+    }
+    let twice = "[registry.\"docker.io\"]\n[registry.\"index.docker.io\"]\n";
+    let (_, what) = problem(&format!("{GOOD}{twice}"));
+    assert!(what.contains("are one registry"), "{what}");
+}
+
+#[test]
+fn a_proxy_is_written_as_one_and_asked_for_what_it_may_be_asked_for() {
+    let with = |host: &str, more: &str| {
+        let table = format!("[registry.\"{host}\"]\n{more}\n");
+        GOOD.replace("registry.example.com", host).replace(&format!("[registry.\"{host}\"]\n"), &table)
+    };
+    let good = "proxy = \"http://proxy.example.com:3128\"";
+    for host in ["registry.example.com", "10.0.0.7:5000", "index.docker.io"] {
+        if let Err(problems) = Config::parse(Path::new("t.toml"), with(host, good)) {
+            panic!("{host}: {problems}");
+        }
+    }
+    for (host, more, said) in [
+        ("registry.example.com", "proxy = \"proxy.example.com:3128\"", "http://HOST:PORT"),
+        ("registry.example.com", "proxy = \"https://proxy.example.com:3128\"", "http://HOST:PORT"),
+        ("registry.example.com", "proxy = \"http://u:s3cret@proxy.example.com:3128\"", "no user name and no password"),
+        ("registry.example.com", &format!("plain_http = true\n{good}"), "plain_http"),
+        ("localhost:5000", good, "loopback"),
+        ("127.0.0.1:5000", good, "loopback"),
+        ("169.254.169.254", good, "link-local"),
+        ("metadata.google.internal", good, "metadata"),
+    ] {
+        let (line, what) = problem(&with(host, more));
+        assert!(what.contains(said), "{host} {more}: {what}");
+        assert!(line.is_some() && !what.contains("s3cret"), "{what}");
+    }
+    let log = GOOD.replace("[sigstore.own]\n", "[sigstore.own]\nproxy = \"socks5://proxy.example.com:1080\"\n");
+    assert!(problem(&log).1.contains("[sigstore.own] proxy"));
+    for (read_url, said) in [
+        ("http://log.example.com", "tunnels to https"),
+        ("file:///srv/log", "tunnels to https"),
+        ("https://localhost", "loopback"),
+    ] {
+        let table = format!("[log.\"log.example.com\"]\nread_url = \"{read_url}\"\n{good}\n");
+        let (_, what) = problem(&format!("{GOOD}{table}"));
+        assert!(what.contains("[log.\"log.example.com\"] proxy") && what.contains(said), "{read_url}: {what}");
+    }
+}

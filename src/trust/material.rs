@@ -187,6 +187,7 @@ fn completed(mut spec: LogSpec, known: Known<'_>, problems: &mut Problems) -> Op
     let Some(table) = known.table() else { return Some(spec) };
     let label = format!("[log.\"{}\"]", spec.origin);
     spec.closed |= table.closed;
+    spec.proxy = rooms::proxy(table.proxy.as_ref());
     spec.requests_per_second = table.requests_per_second.as_ref().map(|n| *n.get_ref());
     if let Some(word) = &table.coverage {
         spec.coverage = match word.get_ref().as_str() {

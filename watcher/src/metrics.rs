@@ -198,6 +198,7 @@ fn kind(error: &RegistryError) -> &'static str {
         RegistryError::DigestMismatch { .. } => "digest_mismatch",
         RegistryError::ImmutableTag { .. } => "immutable_tag",
         RegistryError::Manifest { .. } => "manifest",
+        RegistryError::Occupied(_) => "occupied",
         RegistryError::TooMany { .. } => "too_many",
         RegistryError::Contended { .. } => "contended",
         _ => "refused",

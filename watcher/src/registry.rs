@@ -15,6 +15,7 @@ mod error;
 mod health;
 mod legacy;
 mod link;
+mod look;
 mod manifests;
 mod referrers;
 #[cfg(test)]
@@ -25,13 +26,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bundle::{ImageName, RegistryHost, Repository};
-use outbound::{Client, ClientConfig};
+use outbound::{Client, ClientConfig, Proxy};
 use secrecy::SecretString;
 use url::Url;
 
 pub use attach::Attached;
 pub use credentials::CredentialsError;
 pub use error::RegistryError;
+pub use look::{Look, Occupied, Reading, TagHistory};
 pub use manifests::FetchedManifest;
 pub use referrers::Referrers;
 
@@ -69,6 +71,8 @@ pub struct RegistryConfig {
     pub blob_hosts: Vec<String>,
     /// A private CA, as the bytes of a PEM file.
     pub ca_pem: Option<Vec<u8>>,
+    /// Asked for tunnels to the registry, its `realm_hosts` and `blob_hosts`; nothing else is reached then.
+    pub proxy: Option<Proxy>,
 }
 
 impl RegistryConfig {
@@ -81,6 +85,7 @@ impl RegistryConfig {
             realm_hosts: Vec::new(),
             blob_hosts: Vec::new(),
             ca_pem: None,
+            proxy: None,
         }
     }
 }
@@ -126,6 +131,7 @@ impl Registry {
             .map_err(|_| RegistryError::Host { registry: config.host.to_string() })?;
         let client = Client::new(ClientConfig {
             extra_ca_files_pem: config.ca_pem.clone().into_iter().collect(),
+            proxy: config.proxy.clone(),
             ..ClientConfig::default()
         })
         .map_err(|source| RegistryError::outbound(config.host.to_string(), source))?;
@@ -160,7 +166,7 @@ impl fmt::Debug for Registry {
 /// Where a registry's API is: Docker Hub's is not at the host that images are named by.
 fn endpoint(host: &RegistryHost) -> &str {
     match host.as_str() {
-        "docker.io" | "index.docker.io" => "registry-1.docker.io",
+        "docker.io" => "registry-1.docker.io",
         other => other,
     }
 }

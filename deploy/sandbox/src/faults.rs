@@ -16,6 +16,8 @@ pub enum Fault {
         /// The `Retry-After` header, word for word.
         retry_after: Option<String>,
     },
+    /// The request is not looked at; the answer is 403 in the words of a registry.
+    Deny,
     /// The connection closes before the request is looked at.
     HangUp,
     /// The request is carried out in full, then the connection closes without an answer.

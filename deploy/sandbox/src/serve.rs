@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::service::{Service as _, service_fn};
@@ -135,6 +135,11 @@ async fn answer(
                 response.headers_mut().insert(header::RETRY_AFTER, value);
             }
             return Ok(response);
+        }
+        Some(Fault::Deny) => {
+            let body = r#"{"errors":[{"code":"DENIED","message":"denied as planned"}]}"#;
+            let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+            return Ok((StatusCode::FORBIDDEN, json, body).into_response());
         }
         Some(Fault::Delay(delay)) => tokio::time::sleep(*delay).await,
         Some(Fault::Endless) => return Ok(Response::new(endless())),

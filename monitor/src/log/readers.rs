@@ -27,8 +27,15 @@ const V1_REQUESTS_PER_SECOND: u32 = 20;
 #[derive(Debug)]
 pub struct Readers {
     limits: Limits,
-    clients: Mutex<BTreeMap<Option<Vec<u8>>, Clients>>,
+    clients: Mutex<BTreeMap<Route, Clients>>,
     paces: Mutex<BTreeMap<String, Arc<Pace>>>,
+}
+
+/// How a server is reached; logs that are reached alike share their clients.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Route {
+    ca_pem: Option<Vec<u8>>,
+    proxy: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -145,18 +152,20 @@ impl Readers {
 
     fn clients(&self, spec: &LogSpec) -> Result<Clients, OutboundError> {
         let mut known = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(clients) = known.get(&spec.ca_pem) {
+        let route = Route { ca_pem: spec.ca_pem.clone(), proxy: spec.proxy.as_ref().map(ToString::to_string) };
+        if let Some(clients) = known.get(&route) {
             return Ok(clients.clone());
         }
         let client = |new_connections| {
             Client::new(ClientConfig {
                 extra_ca_files_pem: spec.ca_pem.iter().cloned().collect(),
+                proxy: spec.proxy.clone(),
                 new_connections,
                 ..ClientConfig::default()
             })
         };
         let clients = Clients { reused: client(false)?, fresh: client(true)? };
-        known.insert(spec.ca_pem.clone(), clients.clone());
+        known.insert(route, clients.clone());
         Ok(clients)
     }
 

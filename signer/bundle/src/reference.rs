@@ -75,7 +75,16 @@ pub struct ImageReference {
 }
 
 impl RegistryHost {
-    /// The text, as given.
+    /// The one spelling of a host that has several names: Docker Hub is `docker.io`, and is called `index.docker.io` and
+    /// `registry-1.docker.io` as well.
+    pub fn spelling_of(host: &str) -> &str {
+        match host {
+            "index.docker.io" | "registry-1.docker.io" => "docker.io",
+            other => other,
+        }
+    }
+
+    /// The text, in its one spelling.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -136,7 +145,7 @@ impl FromStr for RegistryHost {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if is_host_and_port(text) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(Self::spelling_of(text).to_owned()))
         } else {
             Err(ReferenceError::Host(ReferenceError::quote(text)))
         }

@@ -4,8 +4,8 @@ use toml::Spanned;
 use watcher::glob::Glob;
 
 use super::list;
-use crate::config::Problems;
 use crate::config::file::{File, RuleTable};
+use crate::config::{Problems, host_spelling};
 
 /// A rule that nothing can ever match is a mistake that stays silent for years: say it at the start.
 pub(super) fn reachable(file: &File, n: usize, rule: &RuleTable, problems: &mut Problems) {
@@ -38,10 +38,10 @@ pub(super) fn reachable(file: &File, n: usize, rule: &RuleTable, problems: &mut 
             );
             continue;
         }
-        let host = text.split('/').next().unwrap_or_default();
+        let host = host_spelling(text.split('/').next().unwrap_or_default());
         let host_glob = host.parse::<Glob>().ok();
-        let served =
-            text.starts_with("**") || file.registry.keys().any(|r| host_glob.as_ref().is_some_and(|g| g.matches(r)));
+        let matches = |registry: &String| host_glob.as_ref().is_some_and(|glob| glob.matches(host_spelling(registry)));
+        let served = text.starts_with("**") || file.registry.keys().any(matches);
         if !served {
             problems.note(
                 repository.span(),

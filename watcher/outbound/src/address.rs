@@ -25,6 +25,12 @@ pub enum Refusal {
     PlainHttp,
     /// Neither `http` nor `https`.
     Scheme,
+    /// A proxy is asked for tunnels only, and there is none for plain http.
+    NoTunnel,
+    /// A proxy resolves names itself, so that an address that it connects to cannot be checked.
+    ThroughProxy,
+    /// What is uploaded is not sent on to hosts that only a redirect names.
+    Upload,
 }
 
 impl fmt::Display for Refusal {
@@ -39,6 +45,9 @@ impl fmt::Display for Refusal {
             Self::Reserved => "it is a reserved address",
             Self::PlainHttp => "plain http is only spoken to configured hosts",
             Self::Scheme => "its scheme is neither http nor https",
+            Self::NoTunnel => "a proxy is asked for tunnels to https hosts only",
+            Self::ThroughProxy => "through a proxy only configured hosts are reached",
+            Self::Upload => "an upload is sent on to configured hosts only",
         })
     }
 }

@@ -11,9 +11,10 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tracing::warn;
 use url::Url;
 
-use crate::address::refusal;
+use crate::address::{Refusal, refusal};
 use crate::error::{Cause, OutboundError, RefusedName, classify};
-use crate::redirect::{authority, check_target, drop_credentials, is_named, is_redirect, next_hop};
+use crate::proxy::Proxy;
+use crate::redirect::{authority, check_target, drop_credentials, is_named, next_hop};
 use crate::request::{Redirects, Request};
 use crate::response::Response;
 use crate::room::Buffer;
@@ -34,6 +35,8 @@ pub struct ClientConfig {
     pub timeout: Duration,
     /// Whether hosts that no configuration names may be on private networks or this machine.
     pub allow_private: bool,
+    /// Asked for a tunnel to each host that the configuration names; no other host is reached then.
+    pub proxy: Option<Proxy>,
     /// Whether each request gets a connection of its own, so that it may meet another server behind the same name.
     pub new_connections: bool,
 }
@@ -46,6 +49,7 @@ impl Default for ClientConfig {
             connect_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(30),
             allow_private: false,
+            proxy: None,
             new_connections: false,
         }
     }
@@ -61,6 +65,8 @@ pub struct Client {
     guarded: reqwest::Client,
     timeout: Duration,
     allow_private: bool,
+    /// Named hosts are reached through a proxy, and others not at all.
+    proxied: bool,
     /// This machine has no CA certificates, and none were configured.
     bare: bool,
 }
@@ -78,6 +84,11 @@ impl Client {
             }
             authorities.extend(found);
         }
+        let tunnel = match &config.proxy {
+            // For https alone, so that nothing is ever sent to the proxy but CONNECT.
+            Some(proxy) => Some(reqwest::Proxy::https(proxy.url().clone()).map_err(setup)?.no_proxy(None)),
+            None => None,
+        };
         let guard = Guard { allow_private: config.allow_private };
         let builder = |guarded: bool| {
             let builder = reqwest::Client::builder()
@@ -87,6 +98,10 @@ impl Client {
                 .referer(false)
                 .no_proxy();
             let builder = if config.new_connections { builder.pool_max_idle_per_host(0) } else { builder };
+            let builder = match tunnel.clone().filter(|_| !guarded) {
+                Some(tunnel) => builder.proxy(tunnel),
+                None => builder,
+            };
             if guarded { builder.dns_resolver(guard.clone()) } else { builder }
         };
         // A machine without any CA store can still speak plain http to hosts that it is told to trust, and
@@ -109,6 +124,7 @@ impl Client {
             guarded,
             timeout: config.timeout,
             allow_private: config.allow_private,
+            proxied: config.proxy.is_some(),
             bare: bare.unwrap_or(false),
         })
     }
@@ -153,11 +169,17 @@ impl Client {
             return Err(OutboundError::Url { host: authority(&url), why: "credentials in the URL" });
         }
         let first = url.origin();
-        let follows = request.follow != Redirects::Never && (method == Method::GET || method == Method::HEAD);
         let mut hops = 0;
         loop {
             *asked = authority(&url);
             let named = (request.trusted_target && url.origin() == first) || is_named(&url, &request.trusted_hosts);
+            if self.proxied {
+                let host = authority(&url);
+                if !named {
+                    return Err(OutboundError::ForbiddenTarget { host, why: Refusal::ThroughProxy });
+                }
+                Proxy::admits(&url).map_err(|why| OutboundError::NotProxied { host, why })?;
+            }
             let pool = if named {
                 if !matches!(url.scheme(), "http" | "https") {
                     return Err(OutboundError::Url { host: authority(&url), why: "neither http nor https" });
@@ -175,13 +197,19 @@ impl Client {
                 .send()
                 .await
                 .map_err(transport)?;
-            if follows && is_redirect(answer.status()) {
+            if request.follow.follows(&method, answer.status()) {
                 if hops == request.follow.max() {
                     return Err(OutboundError::TooManyRedirects { host: authority(&url), max: hops });
                 }
                 hops += 1;
                 let location = answer.headers().get(LOCATION).and_then(|l| l.to_str().ok());
                 let next = next_hop(&url, location)?;
+                if matches!(request.follow, Redirects::Upload { .. })
+                    && next.origin() != url.origin()
+                    && !is_named(&next, &request.trusted_hosts)
+                {
+                    return Err(OutboundError::ForbiddenTarget { host: authority(&next), why: Refusal::Upload });
+                }
                 drop_credentials(&mut headers, &url, &next, request.follow);
                 url = next;
                 continue;

@@ -67,6 +67,14 @@ pub enum OutboundError {
         /// What speaks against it.
         why: Refusal,
     },
+    /// A host that the configuration names, for which its proxy is not asked.
+    #[error("the proxy is not asked for {host}: {why}")]
+    NotProxied {
+        /// The host.
+        host: String,
+        /// What speaks against it.
+        why: Refusal,
+    },
     /// From https back to http.
     #[error("refused to follow a redirect from https to plain http ({from} to {to})")]
     Downgrade {
@@ -117,6 +125,7 @@ impl OutboundError {
             Self::Timeout { .. } | Self::Connect { .. } | Self::Tls { .. } | Self::Broken { .. } => true,
             Self::TooLarge { status, .. } => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
             Self::ForbiddenTarget { .. }
+            | Self::NotProxied { .. }
             | Self::Downgrade { .. }
             | Self::BadRedirect { .. }
             | Self::TooManyRedirects { .. }

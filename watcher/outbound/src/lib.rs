@@ -6,12 +6,13 @@
 //! that the configuration did not name can never be loopback, link-local or on a private network.
 //!
 //! # What is out of scope
-//! What an answer means (status codes, tokens, retries): the rooms decide that. Proxies: none are used, and
-//! the proxy variables of the environment are not read.
+//! What an answer means (status codes, tokens, retries): the rooms decide that. The proxy variables of the environment
+//! (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) are not read: a proxy comes from the configuration.
 
 mod address;
 mod client;
 mod error;
+mod proxy;
 mod redirect;
 mod request;
 mod response;
@@ -22,6 +23,7 @@ mod tests;
 pub use address::Refusal;
 pub use client::{Client, ClientConfig};
 pub use error::{Cause, OutboundError};
+pub use proxy::{Proxy, ProxyError};
 pub use request::{Redirects, Request};
 pub use response::Response;
 pub use room::{Room, Taken};

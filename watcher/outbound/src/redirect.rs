@@ -42,7 +42,7 @@ pub(crate) fn next_hop(current: &Url, location: Option<&str>) -> Result<Url, Out
 
 /// Drops what must not travel from `from` to `to`.
 pub(crate) fn drop_credentials(headers: &mut HeaderMap, from: &Url, to: &Url, mode: Redirects) {
-    if matches!(mode, Redirects::Follow { .. }) && from.origin() == to.origin() {
+    if !matches!(mode, Redirects::BlobsWithoutCredentials { .. }) && from.origin() == to.origin() {
         return;
     }
     let mut secret: Vec<HeaderName> = vec![AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION];
@@ -115,7 +115,11 @@ mod tests {
         let follow = Redirects::Follow { max: 3 };
         let blobs = Redirects::BlobsWithoutCredentials { max: 3 };
         let from = url("https://a.example/1");
+        let upload = Redirects::Upload { max: 3 };
         for (to, mode, kept) in [
+            ("https://a.example/2", upload, true),
+            ("https://a.example:444/2", upload, false),
+            ("https://b.example/2", upload, false),
             ("https://a.example/2", follow, true),
             ("https://a.example:444/2", follow, false),
             ("https://b.example/2", follow, false),

@@ -7,28 +7,36 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use crate::redirect::is_redirect;
 use crate::room::Room;
 
 /// The cap on an answer where the caller sets none.
 const DEFAULT_MAX_RESPONSE_BYTES: usize = 1 << 20;
 
-/// What to do with a 3xx answer. Only GET and HEAD are ever followed; any other 3xx is the caller's to read.
+/// What to do with a 3xx answer. Any that is not followed is the caller's to read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Redirects {
     /// The 3xx is the answer.
     Never,
-    /// Followed; credentials stay with the scheme, host and port that they were meant for.
+    /// GET and HEAD are followed; credentials stay with the scheme, host and port that they were meant for.
     Follow {
         /// At most so many hops.
         max: u8,
     },
-    /// Followed without credentials, even to the same host: a blob's storage takes a signed URL, and some
-    /// storage refuses a request that authenticates twice.
+    /// GET and HEAD are followed without credentials, even to the same host: a blob's storage takes a signed URL,
+    /// and some storage refuses a request that authenticates twice.
     BlobsWithoutCredentials {
+        /// At most so many hops.
+        max: u8,
+    },
+    /// 307 and 308 are followed for every method, with the same method and body, to the scheme, host and port that
+    /// redirect and to hosts that the configuration names. What is uploaded goes nowhere else, and credentials stay
+    /// with the scheme, host and port that they were meant for.
+    Upload {
         /// At most so many hops.
         max: u8,
     },
@@ -38,7 +46,19 @@ impl Redirects {
     pub(crate) fn max(self) -> u8 {
         match self {
             Self::Never => 0,
-            Self::Follow { max } | Self::BlobsWithoutCredentials { max } => max,
+            Self::Follow { max } | Self::BlobsWithoutCredentials { max } | Self::Upload { max } => max,
+        }
+    }
+
+    /// Whether a status means "ask there instead" for a request with this method.
+    pub(crate) fn follows(self, method: &Method, status: StatusCode) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Follow { .. } | Self::BlobsWithoutCredentials { .. } => {
+                (*method == Method::GET || *method == Method::HEAD) && is_redirect(status)
+            }
+            // With any other of the codes a client may change the method and drop the body.
+            Self::Upload { .. } => matches!(status.as_u16(), 307 | 308),
         }
     }
 }

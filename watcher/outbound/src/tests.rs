@@ -16,6 +16,7 @@ use url::Url;
 
 use crate::{Client, ClientConfig, OutboundError, Redirects, Refusal, Request, Room};
 
+mod proxy;
 mod tls;
 
 async fn serve(router: Router) -> Url {

@@ -7,6 +7,7 @@ use bundle::{Digest, Repository, Tag};
 use http::HeaderName;
 
 use super::call::Access;
+use super::look::TagHistory;
 use super::manifests::RawManifest;
 use super::{MANIFEST_MAX_BYTES, Registry, RegistryError};
 
@@ -31,13 +32,18 @@ impl Registry {
     /// Attaches a bundle to its subject, and makes sure that readers will find it.
     ///
     /// `manifest` is the referrer's exact bytes, whose only layer is `bundle`. Safe to repeat: what is there
-    /// already is not pushed again, but for the manifest, whose digest does not change.
+    /// already is not pushed again, but for the manifest, whose digest does not change. What is no index of referrers is
+    /// never written over.
+    ///
+    /// # Errors
+    /// The registry could not be asked, refuses the push, or has no place for a bundle.
     pub async fn attach_bundle(
         &self,
         repository: &Repository,
         subject: &Descriptor,
         bundle: &[u8],
         manifest: &[u8],
+        history: TagHistory,
     ) -> Result<Attached, RegistryError> {
         let digest = Digest::of(manifest);
         let parsed = Manifest::parse(manifest, Some(media_type::IMAGE_MANIFEST))
@@ -58,7 +64,7 @@ impl Registry {
             Some(false) | None => {}
         }
         let descriptor = parsed.referrer_descriptor(manifest);
-        self.list_under_tag(repository, &subject.digest, &descriptor, &mut attached.pushed).await?;
+        self.list_under_tag(repository, &subject.digest, &descriptor, history, &mut attached.pushed).await?;
         attached.fallback_tag_written = true;
         Ok(attached)
     }
@@ -102,14 +108,28 @@ impl Registry {
         repository: &Repository,
         subject: &Digest,
         referrer: &Descriptor,
+        history: TagHistory,
         pushed: &mut Vec<Digest>,
     ) -> Result<(), RegistryError> {
         let tag = Tag::referrers(subject);
-        let unusable = |source| self.unusable(repository, format!("tag {tag}"), source);
+        let unusable = |source| match source {
+            // It is an index of referrers, and full.
+            ManifestError::TooLarge | ManifestError::TooMany { .. } => {
+                self.unusable(repository, format!("tag {tag}"), source)
+            }
+            other => self.no_index(repository, subject, &other),
+        };
+        let read = async || {
+            let raw = self.raw_by_signature_tag(repository, subject, &tag, Access::Push, history).await?;
+            if let Some(raw) = &raw {
+                self.check_referrers_tag(repository, subject, &raw.digest)?;
+            }
+            Ok::<_, RegistryError>(raw)
+        };
         let mut conditional = true;
         // One round more than writes: the last only reads back.
         for round in 0..=ROUNDS {
-            let mut current = self.raw_by_tag(repository, &tag, Access::Push).await?;
+            let mut current = read().await?;
             let merged = |current: &Option<RawManifest>| {
                 referrers_index_with(current.as_ref().map(|current| &current.bytes[..]), referrer).map_err(unusable)
             };
@@ -118,7 +138,7 @@ impl Registry {
             // written over somebody's newer one.
             if index.is_some() && round > 0 {
                 self.pause(round).await;
-                current = self.raw_by_tag(repository, &tag, Access::Push).await?;
+                current = read().await?;
                 index = merged(&current)?;
             }
             let Some(index) = index else { return Ok(()) };

@@ -90,6 +90,8 @@ pub(super) struct Authenticator {
     base: Url,
     plain_http: bool,
     realm_hosts: Vec<String>,
+    /// The registry is reached through a proxy.
+    proxied: bool,
     client: Client,
     pub(super) credentials: Credentials,
     known: Mutex<Known>,
@@ -105,6 +107,7 @@ impl Authenticator {
             base,
             plain_http: config.plain_http,
             realm_hosts: config.realm_hosts.clone(),
+            proxied: config.proxy.is_some(),
             client,
             credentials: Credentials::new(config.auth.clone(), config.host.clone()),
             known: Mutex::new(Known::Nothing),

@@ -4,10 +4,11 @@ use bundle::{Digest, Repository};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Method, StatusCode};
-use outbound::Redirects;
+use outbound::{Redirects, Response};
 use url::Url;
 
 use super::call::{Access, SMALL_ANSWER};
+use super::manifests::UPLOAD_REDIRECTS;
 use super::{Registry, RegistryError};
 
 const PUSHING: &str = "push a blob";
@@ -46,13 +47,16 @@ impl Registry {
         let head = self.request(Method::HEAD, &format!("v2/{repository}/blobs/{digest}"));
         let head = self.call(repository, Access::Push, head).await?;
         match head.status {
-            // A redirect leads to where it is stored; the signed address there is for GET only.
-            status if status.is_success() || status.is_redirection() => return Ok(()),
-            // Whatever else HEAD has to say (405 on some): pushing it again is harmless.
-            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::BAD_REQUEST => {}
-            _ => return Err(self.refused(repository, PUSHING, &head)),
+            status if status.is_success() => return Ok(()),
+            // It leads to where the blob is stored; the signed address there is for GET only.
+            status if status.is_redirection() && self.leads_elsewhere(&head) => return Ok(()),
+            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+                return Err(self.refused(repository, PUSHING, &head));
+            }
+            // Whatever else HEAD has to say (405 on some, 403 on others): pushing it again is harmless.
+            _ => {}
         }
-        let post = self.request(Method::POST, &format!("v2/{repository}/blobs/uploads/"));
+        let post = self.request(Method::POST, &format!("v2/{repository}/blobs/uploads/")).follow(UPLOAD_REDIRECTS);
         let post = self.call(repository, Access::Push, post).await?;
         match post.status {
             StatusCode::ACCEPTED => {}
@@ -61,7 +65,7 @@ impl Registry {
         }
         let upload = self.upload_url(repository, &post.url, post.header(&LOCATION), &digest)?;
         let own = self.is_own(&upload);
-        let mut put = self.request_url(Method::PUT, upload).max_bytes(SMALL_ANSWER);
+        let mut put = self.request_url(Method::PUT, upload).max_bytes(SMALL_ANSWER).follow(UPLOAD_REDIRECTS);
         put.body = Bytes::copy_from_slice(content);
         put = put.header(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         let answer = if own {
@@ -72,6 +76,12 @@ impl Registry {
             self.send(repository, put).await?
         };
         if answer.status.is_success() { Ok(()) } else { Err(self.refused(repository, PUSHING, &answer)) }
+    }
+
+    /// Whether a redirect leaves the registry: within it, another of its addresses answers, and may not have the blob.
+    fn leads_elsewhere(&self, answer: &Response) -> bool {
+        let target = answer.header(&LOCATION).and_then(|location| answer.url.join(location).ok());
+        target.is_some_and(|target| !self.is_own(&target))
     }
 
     /// Where an upload goes on: the `Location`, with the digest added to whatever query it has.

@@ -8,6 +8,8 @@ use bundle::oci::ManifestError;
 use outbound::OutboundError;
 
 use super::credentials::CredentialsError;
+use super::look::Occupied;
+use super::manifests::READING;
 
 /// Why a registry gave no usable answer. `name` is `host/repository`.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +33,7 @@ pub enum RegistryError {
     /// A redirect or an upload leads to where only configured hosts may be.
     #[error(
         "{name} sends us to {host}, which the configuration does not name ({source}); if that is where it keeps \
-         its blobs, add it to blob_hosts of [registry.\"{registry}\"]"
+         its blobs, add it to blob_hosts of [registry.\"{registry}\"] (`verify`: --blob-host)"
     )]
     ForbiddenTarget {
         /// Whom we asked.
@@ -68,8 +70,8 @@ pub enum RegistryError {
     },
     /// A token realm that the configuration does not name: credentials do not go there.
     #[error(
-        "registry {registry} wants its credentials sent to {realm}, {why}; if that is its token service, add it \
-         to realm_hosts of [registry.\"{registry}\"]"
+        "registry {registry} sends us for a token to {realm}, {why}; if that is its token service, add it \
+         to realm_hosts of [registry.\"{registry}\"] (`verify`: --realm-host)"
     )]
     ForbiddenRealm {
         /// The registry.
@@ -77,7 +79,7 @@ pub enum RegistryError {
         /// Host of the realm.
         realm: String,
         /// What speaks against it.
-        why: &'static str,
+        why: String,
     },
     /// The credentials could not be found out.
     #[error("no credentials for registry {registry}: {source}")]
@@ -148,8 +150,11 @@ pub enum RegistryError {
         #[source]
         source: Box<ManifestError>,
     },
+    /// Something else holds the tag that a signature needs.
+    #[error(transparent)]
+    Occupied(#[from] Occupied),
     /// More than we read; to stop early could mean to overlook our own signature.
-    #[error("{name}: {what} has more than {limit} {noun}; remove what does not belong there")]
+    #[error("{name}: {what} has more than {limit} {noun}, so that not all of it is read")]
     TooMany {
         /// Where.
         name: String,
@@ -229,6 +234,7 @@ impl RegistryError {
             | Self::ForbiddenRealm { .. }
             | Self::ImmutableTag { .. }
             | Self::Manifest { .. }
+            | Self::Occupied(_)
             | Self::TooMany { .. } => false,
         }
     }
@@ -238,6 +244,40 @@ impl RegistryError {
         match self {
             Self::RateLimited { retry_after, .. } | Self::Unavailable { retry_after, .. } => *retry_after,
             _ => None,
+        }
+    }
+
+    /// Whether the registry itself says that our account may not read a manifest, in an error body of its kind; a page of
+    /// what stands before it has no code. Some registries say so of a tag that is absent.
+    pub fn may_mean_absent(&self) -> bool {
+        matches!(self, Self::Denied { doing, code, .. } if *doing == READING && !matches!(code.as_str(), "401" | "403" | "UNAUTHORIZED"))
+    }
+
+    /// Whether a refused push may be about the types in a manifest: registries say it in different codes.
+    pub(super) fn is_about_media_types(&self) -> bool {
+        let Self::Refused { status, code, message, .. } = self else { return false };
+        let said = format!("{code} {message}").to_ascii_lowercase();
+        let says = |word: &str| said.contains(word);
+        *status == 415
+            || (matches!(status, 400 | 404 | 405 | 406 | 422)
+                && (["MANIFEST_INVALID", "UNSUPPORTED"].contains(&code.as_str())
+                    || says("media type")
+                    || says("mediatype")
+                    || says("content type")
+                    || says("content-type")))
+    }
+
+    /// Whether a redirect led to no answer, nor ever will: to where we do not go, or in circles.
+    pub(super) fn is_redirect_to_nowhere(&self) -> bool {
+        match self {
+            Self::ForbiddenTarget { .. } => true,
+            Self::Outbound { source, .. } => matches!(
+                **source,
+                OutboundError::Downgrade { .. }
+                    | OutboundError::BadRedirect { .. }
+                    | OutboundError::TooManyRedirects { .. }
+            ),
+            _ => false,
         }
     }
 

@@ -16,7 +16,10 @@ use super::{MANIFEST_MAX_BYTES, Registry, RegistryError};
 
 const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 /// Some registries serve a mirrored manifest from another address of theirs.
-const MANIFEST_REDIRECTS: Redirects = Redirects::Follow { max: 3 };
+pub(super) const MANIFEST_REDIRECTS: Redirects = Redirects::Follow { max: 3 };
+/// Uploads are redirected within the registry, or to storage that the configuration names.
+pub(super) const UPLOAD_REDIRECTS: Redirects = Redirects::Upload { max: 3 };
+pub(super) const READING: &str = "read a manifest";
 /// The cap on one page of tags or referrers.
 pub(super) const PAGE_MAX_BYTES: usize = 8 << 20;
 /// More pages than this is a registry that walks us in circles.
@@ -46,22 +49,27 @@ pub(super) struct RawManifest {
     pub(super) entity_tag: Option<HeaderValue>,
 }
 
+/// What HEAD of a manifest says.
+enum HeadAnswer {
+    /// It is there; with the digest, where the registry says it.
+    Found(Option<Digest>),
+    /// Nothing that counts: HEAD is refused by some registries and the proxies before them, or says 404 for what is
+    /// there. GET has the last word.
+    AskWithGet,
+}
+
+impl RawManifest {
+    pub(super) fn parse(&self) -> Result<Manifest, bundle::oci::ManifestError> {
+        Manifest::parse(&self.bytes, self.content_type.as_deref())
+    }
+}
+
 impl Registry {
     /// What a tag points to now; `None` = the registry has no such tag.
     pub async fn resolve(&self, repository: &Repository, tag: &Tag) -> Result<Option<Digest>, RegistryError> {
-        let head = self.manifest_call(Method::HEAD, repository, tag.as_str(), Access::Pull).await?;
-        match head.status {
-            StatusCode::OK => {
-                if let Some(digest) = content_digest(&head) {
-                    return Ok(Some(digest));
-                }
-            }
-            StatusCode::NOT_FOUND if self.is_own(&head.url) => {
-                return self.confirm_absence(repository, &head).await.map(|()| None);
-            }
-            // Registries without HEAD, or whose HEAD is broken; GET has the last word.
-            StatusCode::METHOD_NOT_ALLOWED | StatusCode::BAD_REQUEST | StatusCode::NOT_IMPLEMENTED => {}
-            _ => return Err(self.refused(repository, "resolve a tag", &head)),
+        let head = self.head_manifest(repository, tag.as_str(), Access::Pull, "resolve a tag").await?;
+        if let HeadAnswer::Found(Some(digest)) = head {
+            return Ok(Some(digest));
         }
         let raw = self.raw_by_tag(repository, tag, Access::Pull).await?;
         Ok(raw.map(|raw| raw.digest))
@@ -138,16 +146,28 @@ impl Registry {
     /// Whether a manifest is there.
     pub(super) async fn has_manifest(&self, repository: &Repository, digest: &Digest) -> Result<bool, RegistryError> {
         let reference = digest.to_string();
-        let head = self.manifest_call(Method::HEAD, repository, &reference, Access::Push).await?;
+        match self.head_manifest(repository, &reference, Access::Push, READING).await? {
+            HeadAnswer::Found(_) => Ok(true),
+            HeadAnswer::AskWithGet => Ok(self.raw_manifest(repository, &reference, Access::Push).await?.is_some()),
+        }
+    }
+
+    async fn head_manifest(
+        &self,
+        repository: &Repository,
+        reference: &str,
+        access: Access,
+        doing: &'static str,
+    ) -> Result<HeadAnswer, RegistryError> {
+        let head = self.manifest_call(Method::HEAD, repository, reference, access).await?;
         match head.status {
-            StatusCode::OK => Ok(true),
-            StatusCode::NOT_FOUND if self.is_own(&head.url) => {
-                self.confirm_absence(repository, &head).await.map(|()| false)
-            }
-            StatusCode::METHOD_NOT_ALLOWED => {
-                Ok(self.raw_manifest(repository, &reference, Access::Push).await?.is_some())
-            }
-            _ => Err(self.refused(repository, "read a manifest", &head)),
+            StatusCode::OK => Ok(HeadAnswer::Found(content_digest(&head))),
+            // To ask more would not help.
+            StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => Err(self.refused(repository, doing, &head)),
+            _ => Ok(HeadAnswer::AskWithGet),
         }
     }
 
@@ -160,7 +180,7 @@ impl Registry {
         self.raw_manifest(repository, tag.as_str(), access).await
     }
 
-    async fn raw_manifest(
+    pub(super) async fn raw_manifest(
         &self,
         repository: &Repository,
         reference: &str,
@@ -172,7 +192,11 @@ impl Registry {
             StatusCode::NOT_FOUND if self.is_own(&answer.url) => {
                 return self.confirm_absence(repository, &answer).await.map(|()| None);
             }
-            _ => return Err(self.refused(repository, "read a manifest", &answer)),
+            _ => return Err(self.refused(repository, READING, &answer)),
+        }
+        if is_web_page(&answer) {
+            let (name, why) = (self.name(repository), "a web page came instead; a proxy or a sign-in stands before it");
+            return Err(RegistryError::Protocol { name, doing: READING, why });
         }
         let digest = Digest::of(&answer.body);
         if let Some(expected) = content_digest(&answer).filter(|said| *said != digest) {
@@ -185,8 +209,7 @@ impl Registry {
     }
 
     pub(super) fn parsed(&self, repository: &Repository, raw: RawManifest) -> Result<FetchedManifest, RegistryError> {
-        let manifest = Manifest::parse(&raw.bytes, raw.content_type.as_deref())
-            .map_err(|source| self.unusable(repository, raw.digest.to_string(), source))?;
+        let manifest = raw.parse().map_err(|source| self.unusable(repository, raw.digest.to_string(), source))?;
         Ok(FetchedManifest {
             descriptor: Descriptor::of(&manifest.media_type, &raw.bytes),
             bytes: raw.bytes,
@@ -278,8 +301,13 @@ impl Registry {
         if let Some(entity_tag) = unchanged {
             request = request.header(IF_MATCH, entity_tag);
         }
-        self.call(repository, Access::Push, request).await
+        self.call(repository, Access::Push, request.follow(UPLOAD_REDIRECTS)).await
     }
+}
+
+/// Whether this is a page for people. No registry gives its manifests that type.
+fn is_web_page(answer: &Response) -> bool {
+    answer.header(&CONTENT_TYPE).map(bundle::oci::media_type::essence).is_some_and(|essence| essence == "text/html")
 }
 
 /// The digest that a registry says; anything but sha256 is as good as nothing.

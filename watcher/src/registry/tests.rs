@@ -4,10 +4,13 @@ mod absence;
 mod attach;
 mod auth;
 mod fake;
+mod forbidden;
 mod legacy;
 mod paging;
+mod places;
 mod read;
 mod referrers;
+mod uploads;
 
 use std::time::Duration;
 

@@ -14,13 +14,13 @@ use tokio::sync::OnceCell;
 
 use crate::error::WorkError;
 use crate::met::{self, entries_of, promised_entry};
-use crate::registry::{Registry, RegistryError};
+use crate::registry::{Look, Reading, Registry, RegistryError, TagHistory};
 
 /// What the registry holds for one digest, each asked for at most once.
 #[derive(Default)]
 pub(super) struct Existing {
-    bundles: OnceCell<Option<Vec<Vec<u8>>>>,
-    legacy: OnceCell<Option<Vec<LegacySignature>>>,
+    bundles: OnceCell<Option<Look<Vec<u8>>>>,
+    legacy: OnceCell<Option<Look<LegacySignature>>>,
 }
 
 /// Whose signature is looked for, and what it must prove.
@@ -50,7 +50,8 @@ pub(super) enum Seen {
 }
 
 impl Existing {
-    /// The valid signatures of the wanted identity. "Could not ask" is an error and never a "none".
+    /// The valid signatures of the wanted identity. "Could not ask" is an error and never a "none"; so is a place that
+    /// something else holds, since nothing can be attached there.
     ///
     /// What trusted logs have signed of what is there goes into the store, once for each look: a monitor holds it against
     /// the trees that it follows.
@@ -61,34 +62,70 @@ impl Existing {
         store: &dyn Store,
     ) -> Result<Seen, WorkError> {
         let (repository, digest) = (&wanted.image.name.repository, &wanted.image.digest);
-        let found = match wanted.format {
+        let (found, occupied) = match wanted.format {
             Format::Bundle => {
                 let read = async || {
-                    let bundles = unless_too_many(registry.bundles(repository, digest).await)?;
-                    wanted.observe(store, bundles.iter().flatten().flat_map(|json| entries_of(json))).await?;
-                    Ok::<_, WorkError>(bundles)
+                    let mut history = TagHistory::Unknown;
+                    let mut asked = registry.look_for_bundles(repository, digest, Reading::ForSigning(history)).await;
+                    if let Err(error) = &asked
+                        && learn_history(store, wanted.image, Format::Bundle, error, &mut history).await?
+                    {
+                        asked = registry.look_for_bundles(repository, digest, Reading::ForSigning(history)).await;
+                    }
+                    let look = unless_too_many(asked)?;
+                    let bundles = look.iter().flat_map(|look| &look.found);
+                    wanted.observe(store, bundles.flat_map(|json| entries_of(json))).await?;
+                    Ok::<_, WorkError>(look)
                 };
-                self.bundles
-                    .get_or_try_init(read)
-                    .await?
-                    .as_ref()
-                    .map(|bundles| bundles.iter().filter_map(|bundle| wanted.bundle(bundle)).collect())
+                let Some(look) = self.bundles.get_or_try_init(read).await? else { return Ok(Seen::TooMuch) };
+                (look.found.iter().filter_map(|bundle| wanted.bundle(bundle)).collect(), look.occupied())
             }
             Format::Legacy => {
                 let read = async || {
-                    let signatures = unless_too_many(registry.legacy_signatures(repository, digest).await)?;
-                    wanted.observe(store, signatures.iter().flatten().filter_map(promised_entry)).await?;
-                    Ok::<_, WorkError>(signatures)
+                    let mut history = TagHistory::Unknown;
+                    let mut asked = registry.look_for_legacy(repository, digest, Reading::ForSigning(history)).await;
+                    if let Err(error) = &asked
+                        && learn_history(store, wanted.image, Format::Legacy, error, &mut history).await?
+                    {
+                        asked = registry.look_for_legacy(repository, digest, Reading::ForSigning(history)).await;
+                    }
+                    let look = unless_too_many(asked)?;
+                    let signatures = look.iter().flat_map(|look| &look.found);
+                    wanted.observe(store, signatures.filter_map(promised_entry)).await?;
+                    Ok::<_, WorkError>(look)
                 };
-                self.legacy
-                    .get_or_try_init(read)
-                    .await?
-                    .as_ref()
-                    .map(|signatures| signatures.iter().filter_map(|signature| wanted.legacy(signature)).collect())
+                let Some(look) = self.legacy.get_or_try_init(read).await? else { return Ok(Seen::TooMuch) };
+                (
+                    look.found.iter().filter_map(|signature| wanted.legacy(signature)).collect::<Vec<_>>(),
+                    look.occupied(),
+                )
             }
         };
-        Ok(found.map_or(Seen::TooMuch, Seen::Signatures))
+        match occupied {
+            Some(occupied) if found.is_empty() => Err(RegistryError::from(occupied.clone()).into()),
+            _ => Ok(Seen::Signatures(found)),
+        }
     }
+}
+
+/// Learns from the ledger whether a tag of an image's signatures was ever written, where a registry refuses to say what
+/// is there. Answers whether to ask again with that knowledge: some registries say 403 for a tag that is absent.
+pub(super) async fn learn_history(
+    store: &dyn Store,
+    image: &ImageReference,
+    format: Format,
+    error: &RegistryError,
+    history: &mut TagHistory,
+) -> Result<bool, WorkError> {
+    if !error.may_mean_absent() || *history == TagHistory::NeverWritten {
+        return Ok(false);
+    }
+    let rows = store.ledger_for(image).await?;
+    if rows.iter().any(|row| row.format == format && row.attached_at.is_some()) {
+        return Ok(false);
+    }
+    *history = TagHistory::NeverWritten;
+    Ok(true)
 }
 
 /// Anybody who may push can attach more than is read. That must not keep the image unsigned, so it is no failure.

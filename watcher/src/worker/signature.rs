@@ -17,7 +17,7 @@ use crate::endpoint::Endpoint;
 use crate::error::WorkError;
 use crate::policy::PlannedSignature;
 use crate::progress::PushStep;
-use crate::registry::Attached;
+use crate::registry::{Attached, TagHistory};
 
 /// What one signature needs.
 struct Making<'m> {
@@ -275,10 +275,36 @@ impl Worker {
     }
 
     async fn push(&self, making: &Making<'_>, material: &Material) -> Result<Attached, WorkError> {
+        let mut history = TagHistory::Unknown;
+        let attached = match self.push_after(making, material, history).await {
+            Err(WorkError::Registry(error))
+                if existing::learn_history(&*self.store, &making.target.image, making.format, &error, &mut history)
+                    .await? =>
+            {
+                self.push_after(making, material, history).await?
+            }
+            other => other?,
+        };
+        if attached.pushed.is_empty() {
+            self.expect_complete(making).await?;
+        }
+        let image = &making.target.image;
+        for pushed in &attached.pushed {
+            self.store.record_own_artifact(&image.name, pushed, &image.digest).await?;
+        }
+        Ok(attached)
+    }
+
+    async fn push_after(
+        &self,
+        making: &Making<'_>,
+        material: &Material,
+        history: TagHistory,
+    ) -> Result<Attached, WorkError> {
         let Target { image, descriptor, registry, .. } = making.target;
         let repository = &image.name.repository;
         let artifact = Artifact::from_json(making.format, &material.artifact)?;
-        let attached = match &artifact {
+        Ok(match &artifact {
             Artifact::Bundle(bundle) => {
                 let manifest = match &material.manifest {
                     Some(manifest) => manifest.clone(),
@@ -286,17 +312,12 @@ impl Worker {
                 };
                 // The registry tells us of this very manifest; it must be known as ours before it is pushed.
                 self.store.record_own_artifact(&image.name, &Digest::of(&manifest), &image.digest).await?;
-                registry.attach_bundle(repository, descriptor, bundle, &manifest).await?
+                registry.attach_bundle(repository, descriptor, bundle, &manifest, history).await?
             }
-            Artifact::Legacy(signature) => registry.attach_legacy(repository, &image.digest, signature).await?,
-        };
-        if attached.pushed.is_empty() {
-            self.expect_complete(making).await?;
-        }
-        for pushed in &attached.pushed {
-            self.store.record_own_artifact(&image.name, pushed, &image.digest).await?;
-        }
-        Ok(attached)
+            Artifact::Legacy(signature) => {
+                registry.attach_legacy(repository, &image.digest, signature, history).await?
+            }
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 use signer::key::KeyBackend;
 use signer::{Artifact, Services, Subject};
 use watcher::met::{entries_of, record};
-use watcher::registry::{Registry, RegistryConfig};
+use watcher::registry::{Registry, RegistryConfig, TagHistory};
 
 use crate::stage::{Options, Stage, key};
 
@@ -36,10 +36,13 @@ async fn sign_elsewhere(
         Artifact::Bundle(json) => {
             let fetched = client.manifest(&name, &digest).await.expect("an answer").expect("a manifest");
             let manifest = referrer_manifest(&fetched.descriptor.bare(), &json, "2026-01-01T00:00:00Z");
-            client.attach_bundle(&name, &fetched.descriptor, &json, &manifest).await.expect("attached");
+            client
+                .attach_bundle(&name, &fetched.descriptor, &json, &manifest, TagHistory::Unknown)
+                .await
+                .expect("attached");
         }
         Artifact::Legacy(signature) => {
-            client.attach_legacy(&name, &digest, &signature).await.expect("attached");
+            client.attach_legacy(&name, &digest, &signature, TagHistory::Unknown).await.expect("attached");
         }
     }
 }
@@ -155,7 +158,10 @@ async fn a_legacy_signature_copied_from_another_repository_is_not_ours() {
         signer::publish(&signed, key().public_key(), &pushed.digest, &services, None).await.expect("published");
     let Artifact::Legacy(signature) = published.artifact else { panic!("a legacy signature") };
     let repository = "team/app".parse().expect("a repository");
-    registry(&stage).attach_legacy(&repository, &pushed.digest, &signature).await.expect("attached");
+    registry(&stage)
+        .attach_legacy(&repository, &pushed.digest, &signature, TagHistory::Unknown)
+        .await
+        .expect("attached");
     stage.tell(json!({"repository": "team/app", "tag": "v1"})).await;
     stage.settle().await;
     // Both verify by digest and key, but one names another repository.
@@ -207,11 +213,11 @@ async fn junk_that_looks_like_a_signature_keeps_no_image_unsigned() {
         ];
         for (seed, junk) in junk.iter().enumerate() {
             let manifest = referrer_manifest(&subject.bare(), junk, &format!("2026-01-01T00:00:0{seed}Z"));
-            client.attach_bundle(&repository, &subject, junk, &manifest).await.expect("attached");
+            client.attach_bundle(&repository, &subject, junk, &manifest, TagHistory::Unknown).await.expect("attached");
         }
         // A layer under the signature's tag that claims to be ours.
         let fake = LegacySignature::new(bundle::simple_signing::payload("x/y", &pushed.digest), b"no signature");
-        client.attach_legacy(&repository, &pushed.digest, &fake).await.expect("attached");
+        client.attach_legacy(&repository, &pushed.digest, &fake, TagHistory::Unknown).await.expect("attached");
 
         stage.tell(json!({"repository": "team/app", "tag": "v1"})).await;
         stage.settle().await;

@@ -191,7 +191,13 @@ async fn an_immutable_signature_tag_parks_the_job_with_a_clear_line_and_holds_up
     let pushed = registry.push_image("team/app", "v1", "a").await.expect("a push");
     // Somebody's signature is there, and may not be added to.
     let tag = bundle::Tag::legacy_signature(&pushed.digest);
-    let other = registry.push_image("team/app", tag.as_str(), "not even a signature").await.expect("a push");
+    let theirs = bundle::legacy::LegacySignature::new(b"{}".to_vec(), b"another key's");
+    let image = bundle::legacy::legacy_image(None, None, &theirs).expect("an image");
+    for blob in [image.payload, image.config] {
+        registry.push_raw_blob("team/app", blob).await.expect("a blob");
+    }
+    let other = registry.push_raw_manifest("team/app", tag.as_str(), &image.media_type, image.manifest).await;
+    let other = other.expect("a push");
     registry.set_immutable_tags(true);
     stage.tell(json!({"repository": "team/app", "tag": "v1"})).await;
     stage.settle().await;

@@ -64,7 +64,7 @@ pub enum ManifestError {
         max: usize,
     },
     /// Something else lives under the tag that we must write.
-    #[error("expected {expected} there, found {found:?}; move it away or delete it")]
+    #[error("expected {expected} there, found {found:?}")]
     Occupied {
         /// What we would have written.
         expected: &'static str,

@@ -39,10 +39,6 @@ impl FromStr for ImageLocator {
             Some((first, path)) if first.contains(['.', ':']) || first == "localhost" => (first, path),
             _ => ("docker.io", rest),
         };
-        let registry = match registry {
-            "index.docker.io" | "registry-1.docker.io" => "docker.io",
-            other => other,
-        };
         let (path, tag) = match path.split_once(':') {
             Some((path, tag)) => (path, Some(tag.parse()?)),
             None => (path, None),

@@ -181,3 +181,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn docker_hub_has_one_spelling() {
+    for host in ["docker.io", "index.docker.io", "registry-1.docker.io"] {
+        assert_eq!(host.parse::<RegistryHost>().map(|host| host.to_string()), Ok("docker.io".to_owned()));
+        let name: ImageName = format!("{host}/acme/app").parse().expect("a name");
+        assert_eq!(name.to_string(), "docker.io/acme/app");
+        assert_eq!(name.docker_reference(), "index.docker.io/acme/app");
+        let locator: ImageLocator = format!("{host}/alpine").parse().expect("a locator");
+        assert_eq!(locator.to_string(), "docker.io/library/alpine");
+    }
+    for other in ["index.docker.io:443", "mirror.docker.io", "index.docker.io.example"] {
+        assert_eq!(other.parse::<RegistryHost>().map(|host| host.to_string()), Ok(other.to_owned()));
+    }
+}

@@ -52,7 +52,8 @@ impl BuilderProfile for Profile {
             all.push((&KeyUsage(KeyUsages::KeyCertSign.into())).to_extension(subject, &[])?);
         } else {
             let loopback = GeneralName::from(std::net::IpAddr::from(Ipv4Addr::LOCALHOST));
-            all.push((&SubjectAltName(vec![loopback])).to_extension(subject, &[])?);
+            let named = GeneralName::DnsName("*.proxied.example".to_owned().try_into()?);
+            all.push((&SubjectAltName(vec![loopback, named])).to_extension(subject, &[])?);
         }
         Ok(all)
     }
@@ -88,7 +89,7 @@ fn tls() -> (rustls::ServerConfig, Vec<u8>) {
 }
 
 /// Answers every request with `answer`, over TLS; returns the address and the CA's PEM.
-fn serve(answer: &'static str) -> (SocketAddr, Vec<u8>) {
+pub(super) fn serve(answer: &'static str) -> (SocketAddr, Vec<u8>) {
     let (config, pem) = tls();
     let config = Arc::new(config);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -133,7 +134,7 @@ async fn serve_http2(length: usize) -> (SocketAddr, Vec<u8>) {
     (address, pem)
 }
 
-const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello";
+pub(super) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello";
 const DOWNGRADE: &str =
     "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use http::header::ACCEPT;
 use http::{HeaderValue, Method};
-use outbound::{Request, Response};
+use outbound::{OutboundError, Request, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use url::Url;
 use url::form_urlencoded::{Serializer, parse};
 
@@ -52,7 +53,16 @@ impl CachedToken {
 struct TokenAnswer {
     token: Option<SecretString>,
     access_token: Option<SecretString>,
-    expires_in: Option<u64>,
+    /// Unread: it is only a hint, and services write it in many ways.
+    expires_in: Option<Box<RawValue>>,
+}
+
+/// How long a token lives, in whole seconds: a number, or one in a string. Whatever else it says counts as not said.
+fn lifetime(expires_in: Option<&RawValue>) -> u64 {
+    let text = expires_in.map(|value| value.get().trim_matches('"').trim()).unwrap_or_default();
+    let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite() && *seconds > 0.0);
+    // No token is kept for so long, and the cast saturates.
+    seconds.map_or(DEFAULT_LIFETIME, |seconds| seconds.min(LONGEST_LIFETIME as f64).ceil() as u64)
 }
 
 /// A realm that may be asked.
@@ -69,7 +79,7 @@ impl Authenticator {
         if let Some(Credential::Bearer(token)) = credential {
             return Ok(CachedToken::new(token, DEFAULT_LIFETIME, Instant::now()));
         }
-        let realm = self.realm(&bearer.realm)?;
+        let realm = self.realm(&bearer.realm, credential.is_some())?;
         let scopes = scopes(scope, bearer.scope.as_deref());
         let answer = match &credential {
             Some(Credential::Identity { username, token }) => {
@@ -93,7 +103,16 @@ impl Authenticator {
 
     async fn ask(&self, scope: &Scope, request: Request) -> Result<Response, RegistryError> {
         let name = self.name(&scope.repository);
-        self.client.send(request).await.map_err(|source| RegistryError::outbound(name, source))
+        self.client.send(request).await.map_err(|source| match source {
+            OutboundError::ForbiddenTarget { host, why } => {
+                self.forbidden_realm(&host, format!("which the configuration does not name ({why})"))
+            }
+            source => RegistryError::outbound(name, source),
+        })
+    }
+
+    fn forbidden_realm(&self, realm: &str, why: String) -> RegistryError {
+        RegistryError::ForbiddenRealm { registry: self.registry.to_string(), realm: realm.to_owned(), why }
     }
 
     fn read(&self, answer: Response, scope: &Scope, had_credentials: bool) -> Result<CachedToken, RegistryError> {
@@ -113,19 +132,14 @@ impl Authenticator {
         let parsed: TokenAnswer = serde_json::from_slice(&answer.body).map_err(|_| unusable("not a token answer"))?;
         let token = [parsed.token, parsed.access_token].into_iter().flatten().find(|t| !t.expose_secret().is_empty());
         let token = token.ok_or_else(|| unusable("no token in it"))?;
-        let lifetime = parsed.expires_in.filter(|seconds| *seconds > 0).unwrap_or(DEFAULT_LIFETIME);
+        let lifetime = lifetime(parsed.expires_in.as_deref());
         Ok(CachedToken::new(token, lifetime, Instant::now()))
     }
 
-    /// Whether credentials may go to a realm. A registry that is broken into, or that somebody pretends to be,
-    /// must not be able to send them elsewhere.
-    fn realm(&self, text: &str) -> Result<Realm, RegistryError> {
-        let registry = self.registry.to_string();
-        let forbidden = |realm: &str, why| RegistryError::ForbiddenRealm {
-            registry: registry.clone(),
-            realm: realm.to_owned(),
-            why,
-        };
+    /// Whether a realm may be asked. A registry that is broken into, or that an attacker pretends to be, must not be able
+    /// to send our credentials elsewhere. Without credentials any public host may be asked.
+    fn realm(&self, text: &str, with_credentials: bool) -> Result<Realm, RegistryError> {
+        let forbidden = |realm: &str, why: &str| self.forbidden_realm(realm, why.to_owned());
         let Ok(mut url) = Url::parse(text) else { return Err(forbidden("(no URL)", "which is no URL")) };
         without_our_parameters(&mut url);
         let host = url.host_str().unwrap_or_default();
@@ -145,8 +159,9 @@ impl Authenticator {
         let own = self.base.host_str() == Some(host);
         let listed = self.realm_hosts.iter().any(|h| h.eq_ignore_ascii_case(host) || *h == with_port);
         let public = self.base.host_str().is_some_and(|registry| PUBLIC_REALMS.contains(&(registry, &authority)));
-        if own || listed || public {
-            Ok(Realm { url, named: own || listed })
+        if own || listed || public || !with_credentials {
+            // A proxy is asked for named hosts only; the public realms are those of our own list.
+            Ok(Realm { url, named: own || listed || (public && self.proxied) })
         } else {
             Err(forbidden(&authority, "which is not its own host"))
         }
@@ -229,6 +244,43 @@ mod tests {
     }
 
     #[test]
+    fn a_lifetime_is_read_however_it_is_written() {
+        let read = |written: &str| {
+            let answer: TokenAnswer =
+                serde_json::from_str(&format!(r#"{{"token":"t"{written}}}"#)).expect("a token answer");
+            lifetime(answer.expires_in.as_deref())
+        };
+        for (written, seconds) in [
+            (r#","expires_in":300"#, 300),
+            (r#","expires_in":"300""#, 300),
+            (r#","expires_in":300.0"#, 300),
+            (r#","expires_in":299.5"#, 300),
+            (r#","expires_in":3e2"#, 300),
+            (r#","expires_in":" 300 ""#, 300),
+            (r#","expires_in":0.2"#, 1),
+            (r#","expires_in":18446744073709551616"#, LONGEST_LIFETIME),
+            (r#","expires_in":9999999999999999999999999"#, LONGEST_LIFETIME),
+            (r#","expires_in":1e300"#, LONGEST_LIFETIME),
+            ("", DEFAULT_LIFETIME),
+            (r#","expires_in":null"#, DEFAULT_LIFETIME),
+            (r#","expires_in":0"#, DEFAULT_LIFETIME),
+            (r#","expires_in":-1"#, DEFAULT_LIFETIME),
+            (r#","expires_in":-0.5"#, DEFAULT_LIFETIME),
+            (r#","expires_in":1e999"#, DEFAULT_LIFETIME),
+            (r#","expires_in":"""#, DEFAULT_LIFETIME),
+            (r#","expires_in":"soon""#, DEFAULT_LIFETIME),
+            (r#","expires_in":"inf""#, DEFAULT_LIFETIME),
+            (r#","expires_in":"NaN""#, DEFAULT_LIFETIME),
+            (r#","expires_in":"1h""#, DEFAULT_LIFETIME),
+            (r#","expires_in":true"#, DEFAULT_LIFETIME),
+            (r#","expires_in":[300]"#, DEFAULT_LIFETIME),
+            (r#","expires_in":{"seconds":300}"#, DEFAULT_LIFETIME),
+        ] {
+            assert_eq!(read(written), seconds, "{written}");
+        }
+    }
+
+    #[test]
     fn a_challenge_widens_the_scope_to_no_other_repository() {
         let ours = Scope { repository: "team/app".parse().expect("a repository"), access: Access::Push };
         let all = |challenged| scopes(&ours, challenged);
@@ -261,7 +313,7 @@ mod tests {
             ("?account=a+b".to_owned(), "account=a+b&"),
             (String::new(), ""),
         ] {
-            let realm = registry.auth.realm(&format!("https://reg.example/token{query}")).expect("its own host");
+            let realm = registry.auth.realm(&format!("https://reg.example/token{query}"), true).expect("its own host");
             let get = realm.get(&bearer, &["ours".to_owned()]);
             assert_eq!(get.url.query(), Some(&format!("{kept}service=ours&scope=ours")[..]), "{query}");
             let post = realm.post(&bearer, &["ours".to_owned()], &SecretString::from("t"));
@@ -275,7 +327,7 @@ mod tests {
         config.plain_http = plain_http;
         config.realm_hosts = vec![listed.to_owned()];
         let registry = Registry::new(config).expect("a client");
-        registry.auth.realm(realm).map(|realm| realm.named).map_err(|error| error.to_string())
+        registry.auth.realm(realm, true).map(|realm| realm.named).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -296,6 +348,16 @@ mod tests {
             assert_eq!(found, Ok(named || listed.contains("auth2")), "{registry} {url}");
         }
         assert_eq!(realm("reg.example", true, "", "http://reg.example/token"), Ok(true));
+    }
+
+    #[test]
+    fn without_credentials_any_host_may_be_asked_as_a_stranger() {
+        let registry = Registry::new(RegistryConfig::new("reg.example".parse().expect("a host"))).expect("a client");
+        let realm = registry.auth.realm("https://auth.elsewhere.example/token", false).expect("nothing is sent there");
+        assert!(!realm.named, "its address is checked");
+        for bad in ["http://auth.elsewhere.example/token", "https://u:p@auth.elsewhere.example/", "/token"] {
+            assert!(registry.auth.realm(bad, false).is_err(), "{bad}");
+        }
     }
 
     #[test]

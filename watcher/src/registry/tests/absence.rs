@@ -86,8 +86,10 @@ async fn a_push_that_meets_a_bare_404_is_tried_again_later() {
         let (fake, image) = with_image().await;
         fake.always(Method::POST, "/blobs/uploads/", move || json(404, answer));
         let manifest = referrer_manifest(&image, b"{}", "2026-11-21T00:00:00Z");
-        let error =
-            registry(&fake).attach_bundle(&repository(), &image, b"{}", &manifest).await.expect_err("no upload");
+        let error = registry(&fake)
+            .attach_bundle(&repository(), &image, b"{}", &manifest, TagHistory::Unknown)
+            .await
+            .expect_err("no upload");
         assert_eq!(error.is_transient(), transient, "{error}");
     }
 }

@@ -13,7 +13,7 @@ fn manifest_for(image: &Descriptor) -> Vec<u8> {
 }
 
 async fn attach(registry: &Registry, image: &Descriptor) -> Result<Attached, RegistryError> {
-    registry.attach_bundle(&repository(), image, BUNDLE, &manifest_for(image)).await
+    registry.attach_bundle(&repository(), image, BUNDLE, &manifest_for(image), TagHistory::Unknown).await
 }
 
 /// What the referrers tag lists.
@@ -204,7 +204,7 @@ async fn what_lives_under_the_referrers_tag_and_is_no_index_is_left_alone() {
     fake.store().put_tag(name.as_str(), media_type::IMAGE_MANIFEST, &super::image("a release called sha256-…"));
     let before = fake.store().tags.clone();
     let error = attach(&registry(&fake), &image).await.expect_err("occupied");
-    assert!(matches!(error, RegistryError::Manifest { .. }), "{error}");
+    assert!(matches!(error, RegistryError::Occupied(_)), "{error}");
     assert!(error.to_string().contains(name.as_str()), "{error}");
     assert_eq!(fake.store().tags, before);
 }
@@ -216,9 +216,12 @@ async fn nothing_is_attached_to_what_is_not_there() {
     let error = attach(&registry(&fake), &gone).await.expect_err("no subject");
     assert!(matches!(error, RegistryError::NotFound { .. }), "{error}");
     let signature = bundle::legacy::LegacySignature::new(b"payload".to_vec(), b"signature");
-    let error = registry(&fake).attach_legacy(&repository(), &gone.digest, &signature).await.expect_err("no subject");
+    let error = registry(&fake)
+        .attach_legacy(&repository(), &gone.digest, &signature, TagHistory::Unknown)
+        .await
+        .expect_err("no subject");
     assert!(matches!(error, RegistryError::NotFound { .. }), "{error}");
-    assert!(fake.store().asked.iter().all(|asked| asked.method == Method::HEAD));
+    assert!(fake.store().asked.iter().all(|asked| asked.method == Method::HEAD || asked.method == Method::GET));
 }
 
 #[tokio::test]

@@ -85,7 +85,10 @@ async fn a_token_is_asked_for_once_per_repository_and_access() {
     assert!(matches!(refused, RegistryError::Unauthorized { .. }), "{refused}");
     let bundle = br#"{"bundle":1}"#;
     let manifest = bundle::oci::referrer_manifest(&image, bundle, "2026-11-21T00:00:00Z");
-    registry.attach_bundle(&repository(), &image, bundle, &manifest).await.expect("pushed with a push token");
+    registry
+        .attach_bundle(&repository(), &image, bundle, &manifest, TagHistory::Unknown)
+        .await
+        .expect("pushed with a push token");
     let asked: Vec<String> = fake.store().asked.iter().filter(|a| a.path.starts_with("/token")).map(scope_of).collect();
     let of = |name: &str, access: &str| format!("repository:team/{name}:{access}");
     assert_eq!(

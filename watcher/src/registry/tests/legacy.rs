@@ -36,10 +36,16 @@ async fn found(fake: &Fake, image: &Descriptor) -> Vec<String> {
 async fn a_first_signature_makes_the_image_and_the_next_is_added_to_it() {
     let (fake, image) = with_image().await;
     assert!(found(&fake, &image).await.is_empty());
-    let first = registry(&fake).attach_legacy(&repository(), &image.digest, &signature("a")).await.expect("attached");
+    let first = registry(&fake)
+        .attach_legacy(&repository(), &image.digest, &signature("a"), TagHistory::Unknown)
+        .await
+        .expect("attached");
     assert_eq!(fake.store().tags[&sig_tag(&image)], first.manifest_digest);
     assert_eq!(first.pushed, [first.manifest_digest]);
-    let second = registry(&fake).attach_legacy(&repository(), &image.digest, &signature("b")).await.expect("attached");
+    let second = registry(&fake)
+        .attach_legacy(&repository(), &image.digest, &signature("b"), TagHistory::Unknown)
+        .await
+        .expect("attached");
     assert_ne!(second.manifest_digest, first.manifest_digest);
     assert_eq!(found(&fake, &image).await, ["a", "b"]);
     // The config knows both layers.
@@ -53,9 +59,15 @@ async fn a_first_signature_makes_the_image_and_the_next_is_added_to_it() {
 #[tokio::test]
 async fn a_signature_that_is_there_is_not_added_again() {
     let (fake, image) = with_image().await;
-    let first = registry(&fake).attach_legacy(&repository(), &image.digest, &signature("a")).await.expect("attached");
+    let first = registry(&fake)
+        .attach_legacy(&repository(), &image.digest, &signature("a"), TagHistory::Unknown)
+        .await
+        .expect("attached");
     let puts = fake.store().count(&Method::PUT, "");
-    let again = registry(&fake).attach_legacy(&repository(), &image.digest, &signature("a")).await.expect("attached");
+    let again = registry(&fake)
+        .attach_legacy(&repository(), &image.digest, &signature("a"), TagHistory::Unknown)
+        .await
+        .expect("attached");
     assert_eq!(again, Attached { pushed: Vec::new(), ..first });
     assert_eq!(fake.store().count(&Method::PUT, ""), puts);
 }
@@ -78,8 +90,10 @@ async fn a_foreign_write_between_our_read_and_our_write_loses_nobody() {
             }
             None
         });
-        let attached =
-            registry(&fake).attach_legacy(&repository(), &image.digest, &signature("ours")).await.expect("attached");
+        let attached = registry(&fake)
+            .attach_legacy(&repository(), &image.digest, &signature("ours"), TagHistory::Unknown)
+            .await
+            .expect("attached");
         assert_eq!(found(&fake, &image).await, ["early", "late", "ours"], "{conditional}");
         assert_eq!(fake.store().tags[&sig_tag(&image)], attached.manifest_digest);
     }
@@ -99,7 +113,7 @@ async fn an_immutable_tag_is_named_with_its_fix() {
         let body = serde_json::json!({ "errors": [{ "code": code, "message": message }] }).to_string();
         fake.always(Method::PUT, ".sig", move || json(status, &body));
         let error = registry(&fake)
-            .attach_legacy(&repository(), &image.digest, &signature("ours"))
+            .attach_legacy(&repository(), &image.digest, &signature("ours"), TagHistory::Unknown)
             .await
             .expect_err("immutable");
         assert!(matches!(error, RegistryError::ImmutableTag { .. }), "{status} {error}");
@@ -115,7 +129,10 @@ async fn a_proxy_whose_entity_tags_match_nothing_does_not_stop_us() {
     fake.store().intercept(|asked, _| {
         (asked.method == Method::PUT && asked.headers.contains_key("if-match")).then(|| empty(412))
     });
-    registry(&fake).attach_legacy(&repository(), &image.digest, &signature("ours")).await.expect("attached");
+    registry(&fake)
+        .attach_legacy(&repository(), &image.digest, &signature("ours"), TagHistory::Unknown)
+        .await
+        .expect("attached");
     assert_eq!(found(&fake, &image).await, ["early", "ours"]);
 }
 
@@ -127,7 +144,8 @@ async fn a_read_that_failed_is_not_taken_for_no_signatures() {
         fake.always(Method::GET, part, move || empty(status));
         let tags = fake.store().tags.clone();
         let read = registry(&fake).legacy_signatures(&repository(), &image.digest).await.expect_err("not read");
-        let write = registry(&fake).attach_legacy(&repository(), &image.digest, &signature("ours")).await;
+        let write =
+            registry(&fake).attach_legacy(&repository(), &image.digest, &signature("ours"), TagHistory::Unknown).await;
         let write = write.expect_err("not read");
         assert!(read.is_transient() && write.is_transient(), "{read} {write}");
         assert_eq!(fake.store().tags, tags);
@@ -151,7 +169,10 @@ async fn layers_that_cannot_be_read_are_passed_over() {
     }
     assert_eq!(found(&fake, &image).await, ["good"]);
     // The config is gone as well; it is made anew, and nobody's layer is lost.
-    registry(&fake).attach_legacy(&repository(), &image.digest, &signature("ours")).await.expect("attached");
+    registry(&fake)
+        .attach_legacy(&repository(), &image.digest, &signature("ours"), TagHistory::Unknown)
+        .await
+        .expect("attached");
     assert_eq!(found(&fake, &image).await, ["good", "ours"]);
     let layers = Manifest::parse(fake.store().tagged(&tag).expect("it"), None).expect("a manifest").layers;
     assert_eq!(layers.len(), 4);
@@ -161,7 +182,10 @@ async fn layers_that_cannot_be_read_are_passed_over() {
 async fn signatures_of_one_payload_read_it_once() {
     let (fake, image) = with_image().await;
     for name in ["a", "b", "c"] {
-        registry(&fake).attach_legacy(&repository(), &image.digest, &signature(name)).await.expect("attached");
+        registry(&fake)
+            .attach_legacy(&repository(), &image.digest, &signature(name), TagHistory::Unknown)
+            .await
+            .expect("attached");
     }
     let path = format!("/blobs/{}", Digest::of(&signature("a").payload));
     let before = fake.store().count(&Method::GET, &path);
@@ -169,7 +193,7 @@ async fn signatures_of_one_payload_read_it_once() {
     assert_eq!(fake.store().count(&Method::GET, &path), before + 1);
     fake.always(Method::GET, ".sig", || built(200, &[], b"junk".to_vec()));
     let error = registry(&fake).legacy_signatures(&repository(), &image.digest).await.expect_err("junk");
-    assert!(matches!(error, RegistryError::Manifest { .. }), "{error}");
+    assert!(matches!(error, RegistryError::Occupied(_)), "{error}");
 }
 
 #[tokio::test]

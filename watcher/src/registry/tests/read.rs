@@ -25,9 +25,34 @@ async fn a_tag_is_resolved_by_its_header_or_by_hashing() {
 #[tokio::test]
 async fn a_registry_without_head_is_asked_with_get() {
     let (fake, image) = with_image().await;
-    fake.always(Method::HEAD, "/manifests/", || empty(405));
-    let found = registry(&fake).resolve(&repository(), &tag("v1")).await.expect("an answer");
-    assert_eq!(found, Some(image.digest));
+    for status in [400, 403, 404, 405, 406, 410, 418, 500, 501] {
+        for by_registry in [true, false] {
+            fake.store().clear_interceptors();
+            fake.always(Method::HEAD, "/manifests/", move || {
+                let headers = [("docker-distribution-api-version", "registry/2.0")];
+                built(status, if by_registry { &headers } else { &[] }, Vec::new())
+            });
+            let registry = registry(&fake);
+            let found = registry.resolve(&repository(), &tag("v1")).await.expect("an answer");
+            assert_eq!(found, Some(image.digest), "{status}");
+            assert!(registry.has_manifest(&repository(), &image.digest).await.expect("an answer"), "{status}");
+            // And where it is not there, GET is what says so.
+            assert_eq!(registry.resolve(&repository(), &tag("v2")).await.expect("an answer"), None, "{status}");
+            let absent = digest_of("absent");
+            assert!(!registry.has_manifest(&repository(), &absent).await.expect("an answer"), "{status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_says_to_wait_is_not_followed_by_a_get() {
+    for status in [429, 502, 503, 504] {
+        let (fake, _) = with_image().await;
+        fake.always(Method::HEAD, "/manifests/", move || empty(status));
+        let error = registry(&fake).resolve(&repository(), &tag("v1")).await.expect_err("not now");
+        assert!(error.is_transient(), "{error}");
+        assert_eq!(fake.store().count(&Method::GET, "/manifests/"), 0, "{status}");
+    }
 }
 
 #[tokio::test]

@@ -72,7 +72,8 @@ async fn every_way_to_say_that_there_is_no_api_leads_to_the_tag() {
         let found = registry(&fake).referrers(&repository(), &image.digest).await.expect("a list");
         assert_eq!((found.native, found.manifests), (false, vec![ours]));
         let manifest = referrer_manifest(&image, b"{\"new\":1}", CREATED);
-        let attached = registry(&fake).attach_bundle(&repository(), &image, b"{\"new\":1}", &manifest).await;
+        let attached =
+            registry(&fake).attach_bundle(&repository(), &image, b"{\"new\":1}", &manifest, TagHistory::Unknown).await;
         assert!(attached.expect("attached").fallback_tag_written);
     }
 }
