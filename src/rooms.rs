@@ -436,14 +436,39 @@ fn rules(config: &Config) -> Vec<Rule> {
     all
 }
 
-/// Opens the store of a file.
+/// Opens the store of a file. What is allowed and should not be is told to the log.
 pub(crate) async fn store(config: &Config) -> anyhow::Result<Arc<dyn store::Store>> {
-    Ok(store::open(config.file.store.url.get_ref()).await?)
+    let store = config.file.store.config();
+    for warning in store.check()? {
+        tracing::warn!("{warning}");
+    }
+    Ok(store::open(store).await?)
 }
 
 /// Opens the store of a file beside the process that works with it.
 pub(crate) async fn store_beside(config: &Config) -> anyhow::Result<Arc<dyn store::Store>> {
-    Ok(store::open_beside(config.file.store.url.get_ref()).await?)
+    Ok(store::open_beside(config.file.store.config()).await?)
+}
+
+/// Checks the files that the store needs, and answers with what is allowed and should not be.
+pub(crate) fn store_files(config: &Config) -> Result<Vec<String>, Problems> {
+    let (table, store) = (&config.file.store, config.file.store.config());
+    let mut problems = config.problems();
+    let warnings = store.check_files().and_then(|()| store.check());
+    warnings.map_err(|error| {
+        let place = match &error {
+            store::StoreError::PasswordFile { .. } => table.password_file.as_ref().map(Spanned::span),
+            store::StoreError::File { .. } => table.ca_file.as_ref().map(Spanned::span),
+            _ => None,
+        };
+        let fix = match &error {
+            store::StoreError::PasswordFile { .. } => "write the password into that file, readable by sealwatch alone",
+            store::StoreError::File { .. } => "name a PEM file with the CA of the server's certificate",
+            _ => "correct the [store] table",
+        };
+        problems.note(place.unwrap_or_else(|| table.url.span()), format!("[store] {error}"), fix);
+        problems
+    })
 }
 
 /// Reads a public key file for a command. Of several keys the first is taken, as by cosign, with a warning.

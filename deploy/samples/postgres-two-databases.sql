@@ -1,5 +1,5 @@
--- The monitor in a database of its own, on another server if you like: nobody who has the signer's server can change what
--- the monitor has found, or how far it has read. It reads the ledger through postgres_fdw, with what sealwatch_monitor may
+-- The monitor in a database of its own, on another server if you like: an attacker who has the signer's server cannot change
+-- what the monitor has found, or how far it has read. It reads the ledger through postgres_fdw, with what sealwatch_monitor may
 -- do there: nothing but read.
 --
 -- 1. In the signer's database: run postgres-roles.sql, and give sealwatch_monitor a password. Its server must let the
@@ -44,7 +44,8 @@ CREATE USER MAPPING FOR CURRENT_USER SERVER sealwatch_ledger
 -- Nothing else is taken from there: whoever owns that server must not put tables in the place of the monitor's own.
 CREATE SCHEMA ledger;
 IMPORT FOREIGN SCHEMA public
-    LIMIT TO (_sqlx_migrations, identities, signatures, log_entries, materials, certificate_keys, observations)
+    LIMIT TO (_sqlx_migrations, schema_support, identities, signatures, log_entries, materials, certificate_keys,
+        observations, conditions)
     FROM SERVER sealwatch_ledger INTO ledger;
 DROP USER MAPPING FOR CURRENT_USER SERVER sealwatch_ledger;
 
@@ -52,6 +53,6 @@ REVOKE ALL ON SCHEMA ledger FROM PUBLIC;
 GRANT USAGE ON SCHEMA ledger TO sealwatch_monitor;
 GRANT SELECT ON ALL TABLES IN SCHEMA ledger TO sealwatch_monitor;
 REVOKE ALL ON TABLE public.identities, public.signatures, public.log_entries, public.materials, public.certificate_keys,
-    public.observations FROM sealwatch_monitor;
+    public.observations, public.conditions FROM sealwatch_monitor;
 
 COMMIT;

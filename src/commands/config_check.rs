@@ -24,11 +24,13 @@ pub(crate) fn check(file: &Path, file_only: bool) -> anyhow::Result<u8> {
     let intake = if signs || !watches { Some(rooms::intake(&config)) } else { None };
     let worker = if signs || !watches { Some(rooms::worker(&config, run::now_ms())) } else { None };
     let monitor = if watches { Some(rooms::monitor::monitor(&config)) } else { None };
-    let (intake, worker, monitor) = match (intake.transpose(), worker.transpose(), monitor.transpose()) {
-        (Ok(intake), Ok(worker), Ok(monitor)) => (intake, worker, monitor),
-        (intake, worker, monitor) => {
+    let store = rooms::store_files(&config);
+    let (intake, worker, monitor, warnings) = match (intake.transpose(), worker.transpose(), monitor.transpose(), store)
+    {
+        (Ok(intake), Ok(worker), Ok(monitor), Ok(warnings)) => (intake, worker, monitor, warnings),
+        (intake, worker, monitor, store) => {
             let mut problems = config.problems();
-            for list in [intake.err(), worker.err(), monitor.err()].into_iter().flatten() {
+            for list in [intake.err(), worker.err(), monitor.err(), store.err()].into_iter().flatten() {
                 problems.merge(list);
             }
             say::complain(format_args!("{}", problems.to_string().trim_end()));
@@ -39,7 +41,10 @@ pub(crate) fn check(file: &Path, file_only: bool) -> anyhow::Result<u8> {
         }
     };
     say!("{} is good.", file.display());
-    say!("store: {}", without_password(config.file.store.url.get_ref()));
+    say!("store: {}", config.file.store.url.get_ref());
+    for warning in warnings {
+        say!("warning: {warning}");
+    }
     if let (Some(intake), Some(worker)) = (&intake, &worker) {
         signing(&config, intake, worker)?;
     }
@@ -133,15 +138,4 @@ fn watching(monitor: &MonitorConfig) {
         say!("alert: nobody is told; findings are in `sealwatch findings` and on /metrics");
     }
     say!("what was trusted is recorded in {}", monitor.trust_record.display());
-}
-
-fn without_password(url: &str) -> String {
-    match url::Url::parse(url) {
-        Ok(mut parsed) if parsed.password().is_some() => {
-            // A URL that has a password can carry one.
-            let _ = parsed.set_password(Some("…"));
-            parsed.to_string()
-        }
-        _ => url.to_owned(),
-    }
 }

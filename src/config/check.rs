@@ -114,15 +114,7 @@ fn urls(file: &File, problems: &mut Problems) {
     if !(1..=3650).contains(file.store.keep_days.get_ref()) {
         problems.note(file.store.keep_days.span(), "[store] keep_days is out of range", "choose 1 to 3650");
     }
-    let store = &file.store.url;
-    let known = ["sqlite:", "postgres://", "postgresql://"];
-    if !known.iter().any(|scheme| store.get_ref().starts_with(scheme)) {
-        problems.note(
-            store.span(),
-            "[store] url is not one of a store",
-            "use \"sqlite:FILE\" or \"postgres://USER@HOST/DATABASE\"",
-        );
-    }
+    store(file, problems);
     for (origin, log) in &file.log {
         let log = log.get_ref();
         for (key, value) in [("write_url", &log.write_url), ("read_url", &log.read_url)] {
@@ -155,6 +147,31 @@ fn urls(file: &File, problems: &mut Problems) {
                 "use 1 (Rekor v1) or 2 (Rekor v2, tiles)",
             );
         }
+    }
+}
+
+fn store(file: &File, problems: &mut Problems) {
+    use store::StoreError;
+    let span = file.store.url.span();
+    match file.store.config().check() {
+        Ok(_) => {}
+        Err(StoreError::UnknownEngine) => problems.note(
+            span,
+            "[store] url is not one of a store",
+            "use \"sqlite:FILE\" or \"postgres://USER@HOST/DATABASE\"",
+        ),
+        Err(StoreError::Password) => problems.note(
+            span,
+            "[store] url holds a password",
+            "take it out, write it to a file that sealwatch alone may read, and set password_file = \"FILE\" (PGPASSFILE works too)",
+        ),
+        Err(StoreError::NoCa { target }) => problems.note(
+            span,
+            format!("[store] {target} is reached over a network, and there is no CA to check its certificate by"),
+            "set ca_file = \"FILE\" (the system's CAs are not read; their bundle is a file too, often \
+             /etc/ssl/certs/ca-certificates.crt), or say otherwise with ?sslmode= in url",
+        ),
+        Err(error) => problems.note(span, format!("[store] {error}"), "correct this table"),
     }
 }
 

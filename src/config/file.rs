@@ -46,6 +46,10 @@ pub(crate) struct File {
 pub(crate) struct StoreTable {
     #[serde(default = "default_store")]
     pub(crate) url: Spanned<String>,
+    /// PostgreSQL's password, read again at each new connection.
+    pub(crate) password_file: Option<Spanned<PathBuf>>,
+    /// What the certificate of PostgreSQL's server is checked by.
+    pub(crate) ca_file: Option<Spanned<PathBuf>>,
     /// How long finished jobs, skips and dead letters are kept. The ledger is kept for ever.
     #[serde(default = "default_keep_days")]
     pub(crate) keep_days: Spanned<u32>,
@@ -53,7 +57,19 @@ pub(crate) struct StoreTable {
 
 impl Default for StoreTable {
     fn default() -> Self {
-        Self { url: default_store(), keep_days: default_keep_days() }
+        Self { url: default_store(), password_file: None, ca_file: None, keep_days: default_keep_days() }
+    }
+}
+
+impl StoreTable {
+    /// The table as the store takes it.
+    pub(crate) fn config(&self) -> store::StoreConfig {
+        let path = |path: &Option<Spanned<PathBuf>>| path.as_ref().map(|path| path.get_ref().clone());
+        store::StoreConfig {
+            url: self.url.get_ref().clone(),
+            password_file: path(&self.password_file),
+            ca_file: path(&self.ca_file),
+        }
     }
 }
 

@@ -93,6 +93,31 @@ fn a_wrong_url_is_named() {
 }
 
 #[test]
+fn a_store_that_is_not_safe_to_reach_is_named() {
+    for (table, what_it_says) in [
+        ("url = \"postgres://s:hunter2@127.0.0.1/d\"", "holds a password"),
+        ("url = \"postgres://s@127.0.0.1/d?password=hunter2\"", "holds a password"),
+        ("url = \"postgres://db.example.com/d\"", "there is no CA"),
+        ("url = \"postgres://db.example.com/d?sslmode=verify-ca\"", "there is no CA"),
+        ("url = \"postgres://127.0.0.1/d?options[search_path]=x\"", "search_path"),
+        ("url = \"sqlite:a.db\"\nca_file = \"ca.pem\"", "for postgres://"),
+        ("url = \"sqlite:a.db\"\npassword_file = \"password\"", "for postgres://"),
+    ] {
+        let (line, what) = problem(&format!("[store]\n{table}\n{GOOD}"));
+        assert_eq!(line, Some(2), "{table}");
+        assert!(what.contains(what_it_says) && !what.contains("hunter2"), "{what}");
+    }
+    for table in [
+        "url = \"postgres://db.example.com/d\"\nca_file = \"ca.pem\"\npassword_file = \"password\"",
+        "url = \"postgres://db.example.com/d?sslmode=require\"",
+        "url = \"postgres://127.0.0.1/d\"",
+    ] {
+        let text = format!("[store]\n{table}\n{GOOD}");
+        assert!(Config::parse(Path::new("t.toml"), text).is_ok(), "{table}");
+    }
+}
+
+#[test]
 fn a_kind_of_log_that_is_not_known_is_named() {
     let (line, what) = problem(&format!("{GOOD}[log.\"ct.example.com\"]\nkind = \"cf\"\n"));
     assert_eq!(line, Some(18));

@@ -69,7 +69,7 @@ fn the_monitor_keeps_a_database_of_its_own_and_reads_the_ledger_in_another() {
     };
     let write_config = |name: &str, text: &str| std::fs::write(scene.path().join(name), text).expect("a configuration");
     let elsewhere = (format!("127.0.0.1:{}", scene.metrics), format!("127.0.0.1:{}", scene.spare));
-    write_config("signer.toml", &in_database("sealwatch_signer", &ledger).replace(&elsewhere.0, &elsewhere.1));
+    write_config("signer.toml", &in_database("sealwatch_worker", &ledger).replace(&elsewhere.0, &elsewhere.1));
     write_config("monitor.toml", &(in_database("sealwatch_monitor", &own) + WATCHING));
 
     // As the samples say: the owner's start, the roles, and the way from one to the other.

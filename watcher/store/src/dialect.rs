@@ -2,9 +2,19 @@
 //! this one stamps them all for one engine. What differs between the dialects is two words of SQL:
 //! the database's clock in unix milliseconds, and how a claim steps over rows that others claim.
 
+/// What differs between the engines in the types that the nouns name.
+pub(crate) trait Engine {
+    /// A transaction whose statements have a deadline.
+    type Transaction;
+}
+
+/// A transaction of an engine.
+pub(crate) type Tx<Database> = <Database as Engine>::Transaction;
+
 /// Stamps every noun for one engine's store. The type must have `begin()` (a write transaction),
-/// `begin_in_turn()` (one whose ids become visible in their order), `reader()` (a pool), `record_batch()`, `rights` and
-/// `wakeups`.
+/// `begin_in_turn()` (one whose ids become visible in their order), `reader()`, the first and the last also as `…_long()` for
+/// what walks a table, `record_batch()`, `rights` and `wakeups`. All that is asked of what they hand out has a deadline
+/// (`deadline.rs`).
 macro_rules! stamp {
     ($Store:ty, $Database:ty, now = $now:literal, claim = $claim:literal) => {
         crate::events::stamp_events!($Store, $Database, $now, $claim);

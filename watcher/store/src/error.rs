@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::PgDatabaseError;
 
 /// The store could not look, or refused what would break the ledger.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +51,43 @@ pub enum StoreError {
         /// How long we waited.
         seconds: u64,
     },
+    /// The connection could not be made safe.
+    #[error("cannot open the database {target}: TLS failed: {said}; {fix}")]
+    Tls {
+        /// The database without its password.
+        target: String,
+        /// What the driver said.
+        said: String,
+        /// What mends it.
+        fix: String,
+    },
+    /// The server is on a network, and nothing is there to check it by.
+    #[error(
+        "the database {target} is reached over a network, and there is no CA to check its certificate by: set [store] ca_file to the CA in PEM (the system's CAs are not read; their bundle is a file too, often /etc/ssl/certs/ca-certificates.crt), or say otherwise with ?sslmode= in [store] url"
+    )]
+    NoCa {
+        /// The database without its password.
+        target: String,
+    },
+    /// The URL holds a password.
+    #[error(
+        "[store] url holds a password: take it out, write it to a file that sealwatch alone may read, and set [store] password_file (PGPASSFILE works too)"
+    )]
+    Password,
+    /// The password's file could not be read.
+    #[error("[store] password_file: cannot read {}: {cause}", .path.display())]
+    PasswordFile {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// The database did not answer within the time that a call has. Whether it did what was asked is not known.
+    #[error("the database did not answer within {} s", .after.as_secs_f32())]
+    Timeout {
+        /// How long we waited.
+        after: Duration,
+    },
     /// The schema is one that this program does not know.
     #[error(
         "the database's schema has version {version}, which this sealwatch does not know; run the version that wrote it, or a newer one"
@@ -84,6 +124,14 @@ pub enum StoreError {
         "the schema ledger has a table {table:?}, which would hide the monitor's own: drop it, and run postgres-two-databases.sql again"
     )]
     LedgerHides {
+        /// Which.
+        table: String,
+    },
+    /// The ledger is in another database, and a table of it is not read from there.
+    #[error(
+        "the schema ledger has no table {table:?}: after an update run postgres-roles.sql and postgres-two-databases.sql again"
+    )]
+    LedgerLacks {
         /// Which.
         table: String,
     },
@@ -170,20 +218,28 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same call may succeed later with nothing changed by a person.
+    /// Whether the same call may succeed later with nothing changed by a person. Whatever keeps us from the server is
+    /// transient, a refused password or certificate too: it is the server's state, not that of the row that was asked for.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Database(cause) | Self::Connect { cause, .. } => transient(cause),
             Self::Group(cause) => cause.is_transient(),
-            Self::ConnectTimeout { .. } | Self::Random(_) => true,
+            Self::ConnectTimeout { .. }
+            | Self::Tls { .. }
+            | Self::Timeout { .. }
+            | Self::PasswordFile { .. }
+            | Self::Random(_) => true,
             _ => false,
         }
     }
 }
 
-/// Connections come back, full disks are emptied; what a row holds does not change by itself.
+/// Connections come back, full disks are emptied, a new primary takes over; what a row holds does not change by itself.
 fn transient(error: &sqlx::Error) -> bool {
     match error {
+        sqlx::Error::Database(error) if error.try_downcast_ref::<PgDatabaseError>().is_some() => {
+            error.code().is_none_or(|code| transient_state(&code))
+        }
         sqlx::Error::Database(error) => !matches!(
             error.kind(),
             sqlx::error::ErrorKind::UniqueViolation
@@ -193,6 +249,7 @@ fn transient(error: &sqlx::Error) -> bool {
         ),
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::BeginFailed => true,
@@ -200,10 +257,26 @@ fn transient(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether a SQLSTATE of PostgreSQL is about the state of the server and not about what was asked.
+fn transient_state(code: &str) -> bool {
+    match code {
+        // A statement prepared twice, or not at all: the next call prepares for once.
+        "42P05" | "26000" => true,
+        // A database or schema that is not there, a limit of the program, and what our own triggers refuse.
+        code => !["0A", "21", "22", "23", "2B", "3D", "3F", "42", "44", "54", "P0"]
+            .contains(&code.get(..2).unwrap_or_default()),
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::PoolClosed => Self::Closed,
+            // What the deadline carried through the driver's signatures.
+            sqlx::Error::Io(error) => match error.downcast::<Self>() {
+                Ok(carried) => carried,
+                Err(error) => Self::Database(sqlx::Error::Io(error)),
+            },
             other => Self::Database(other),
         }
     }

@@ -142,7 +142,7 @@ macro_rules! stamp_events {
         impl $Store {
             /// Writes a batch within the caller's transaction.
             async fn insert_events(
-                tx: &mut sqlx::Transaction<'_, $Database>,
+                tx: &mut crate::dialect::Tx<$Database>,
                 events: &[crate::NewEvent],
             ) -> Result<(), crate::StoreError> {
                 const INSERT: &str = concat!(

@@ -20,7 +20,9 @@ mod adoptions;
 mod certificate_keys;
 mod column;
 mod conditions;
+mod config;
 mod dead_letters;
+mod deadline;
 mod dialect;
 mod error;
 mod events;
@@ -54,9 +56,12 @@ mod waiting;
 
 use std::sync::Arc;
 
+use config::Engine;
+
 pub use adoptions::{AdoptedSignature, Adoption, Adoptions, LostEntry};
 pub use certificate_keys::{CertificateKey, CertificateKeys};
 pub use conditions::{Condition, ConditionCause, Conditions};
+pub use config::StoreConfig;
 pub use dead_letters::{DeadLetter, DeadLetters};
 pub use error::StoreError;
 pub use events::{Events, LeasedEvent, NewEvent};
@@ -119,25 +124,36 @@ pub trait Store:
 {
 }
 
-/// Opens the store that a URL names, brings its schema up to date and, on SQLite, takes back the
-/// leases of the process that held it before.
+/// Opens a store, brings its schema up to date and, on SQLite, takes back the leases of the process that held it before. A URL
+/// alone is a [`StoreConfig`] as well.
 ///
-/// `sqlite:PATH`, `sqlite::memory:` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
-pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
-    match url.split_once(':').map(|(scheme, _)| scheme) {
-        Some("sqlite") => Ok(Arc::new(sqlite::SqliteStore::open(url).await?)),
-        Some("postgres" | "postgresql") => Ok(Arc::new(postgres::PostgresStore::open(url).await?)),
-        _ => Err(StoreError::UnknownEngine),
+/// # Errors
+/// What [`StoreConfig::check`] says, and why the database cannot be opened.
+pub async fn open(config: impl Into<StoreConfig>) -> Result<Arc<dyn Store>, StoreError> {
+    let config = config.into();
+    match config.engine()? {
+        Engine::Sqlite => {
+            config.check()?;
+            Ok(Arc::new(sqlite::SqliteStore::open(&config.url).await?))
+        }
+        Engine::Postgres => Ok(Arc::new(postgres::PostgresStore::open(&config).await?)),
     }
 }
 
 /// Opens a store that another process may be working with: for looking, and for queueing work or sending parked work
 /// again; not for leases, which that process takes back when it starts. On SQLite nothing is created or migrated; on
 /// PostgreSQL it is the same as [`open`].
-pub async fn open_beside(url: &str) -> Result<Arc<dyn Store>, StoreError> {
-    match url.split_once(':').map(|(scheme, _)| scheme) {
-        Some("sqlite") => Ok(Arc::new(sqlite::SqliteStore::open_beside(url).await?)),
-        _ => open(url).await,
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_beside(config: impl Into<StoreConfig>) -> Result<Arc<dyn Store>, StoreError> {
+    let config = config.into();
+    match config.engine()? {
+        Engine::Sqlite => {
+            config.check()?;
+            Ok(Arc::new(sqlite::SqliteStore::open_beside(&config.url).await?))
+        }
+        Engine::Postgres => open(config).await,
     }
 }
 

@@ -37,6 +37,12 @@ pub(crate) fn until(migrator: Migrator, version: i64) -> Migrator {
     Migrator::with_migrations(migrator.iter().filter(|migration| migration.version <= version).cloned().collect())
 }
 
+/// Whether a program that knows the schema up to `newest` may use a newer one, whose oldest program is `oldest`. A schema that
+/// does not say is for its own program and newer ones.
+pub(crate) fn may_use(newest: i64, oldest: Option<i64>) -> bool {
+    oldest.is_some_and(|oldest| newest >= oldest)
+}
+
 fn migrator<const N: usize>(files: [(i64, &'static str, &'static str); N]) -> Migrator {
     Migrator::with_migrations(
         files
@@ -47,6 +53,9 @@ fn migrator<const N: usize>(files: [(i64, &'static str, &'static str); N]) -> Mi
             .collect(),
     )
 }
+
+#[cfg(test)]
+pub(crate) mod version_3;
 
 #[cfg(test)]
 mod tests {

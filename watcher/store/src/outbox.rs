@@ -97,7 +97,7 @@ macro_rules! stamp_outbox {
         impl $Store {
             /// Tells each sink that listens to this severity, within the caller's transaction; answers whether one does.
             async fn enqueue_alerts(
-                tx: &mut sqlx::Transaction<'_, $Database>,
+                tx: &mut crate::dialect::Tx<$Database>,
                 finding_id: i64,
                 severity: crate::Severity,
                 sinks: &[crate::Sink],
@@ -111,7 +111,7 @@ macro_rules! stamp_outbox {
             }
 
             async fn enqueue_alert(
-                tx: &mut sqlx::Transaction<'_, $Database>,
+                tx: &mut crate::dialect::Tx<$Database>,
                 finding_id: i64,
                 sink: &str,
                 resolved: bool,

@@ -1,87 +1,96 @@
 //! PostgreSQL: many processes share the work. Claims skip rows that others claim, and leases run on
 //! the server's clock.
 
+pub(crate) mod connector;
 mod elsewhere;
+mod migrate;
+mod pool;
+pub(crate) mod transaction;
 
-use std::cmp::Ordering;
-use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::migrate::MigrateError;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{Connection, PgConnection, Postgres, Transaction};
 use tokio::sync::watch;
 
+use crate::deadline::{CLOSING, Loss, Patience};
 use crate::dialect::stamp;
 use crate::retention::Rights;
-use crate::{NewEvent, StoreError, migrations};
+use crate::{NewEvent, StoreConfig, StoreError};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const CONNECTIONS: u32 = 16;
+use connector::Connector;
+use pool::Pool;
+use transaction::{Access, Reader, Transaction};
 
 /// Where tables are that this database has itself.
-const OWN_TABLES: (&str, &str) = ("search_path", "public,monitor");
+const OWN_TABLES: &str = "public, monitor";
 /// Before them goes the ledger of another database, where the monitor has one of its own.
-const ALL_TABLES: (&str, &str) = ("search_path", "ledger,public,monitor");
+const ALL_TABLES: &str = "ledger, public, monitor";
 
 /// The store in PostgreSQL.
 pub(crate) struct PostgresStore {
-    pool: PgPool,
+    pool: Pool,
+    patience: Patience,
+    is_ledger_elsewhere: bool,
     wakeups: watch::Sender<u64>,
     rights: Rights,
 }
 
+impl std::fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresStore").finish_non_exhaustive()
+    }
+}
+
 impl PostgresStore {
-    /// Opens the database that a URL names.
-    pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
-        // The parser's words are about a part of the URL, never the URL; still, only those of its
-        // errors that are about the form go out.
-        let options = PgConnectOptions::from_str(url).map_err(|error| StoreError::Url {
-            reason: match error {
-                sqlx::Error::Configuration(cause) => cause.to_string(),
-                _ => "it is not of the form postgres://USER:PASSWORD@HOST:PORT/DATABASE".to_owned(),
-            },
-        })?;
-        Self::open_with(options).await
+    /// Opens the database that a configuration names.
+    pub(crate) async fn open(config: &StoreConfig) -> Result<Self, StoreError> {
+        Self::open_by(Connector::Configured(config.clone()), Patience::USUAL).await
     }
 
-    pub(crate) async fn open_with(options: PgConnectOptions) -> Result<Self, StoreError> {
-        if options.get_options().is_some_and(|options| options.contains("search_path")) {
-            let reason = "it sets search_path; sealwatch keeps its tables in the schemas public and monitor".to_owned();
-            return Err(StoreError::Url { reason });
-        }
-        let options = options.application_name("sealwatch");
-        let own = options.clone().options([OWN_TABLES]);
-        let target = target(&options);
-        // One connection by hand: a pool would try until its time is up and say only that.
-        let connecting = PgConnection::connect_with(&own);
-        let mut connection = match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(Ok(connection)) => connection,
-            Ok(Err(cause)) => return Err(StoreError::Connect { target, cause }),
-            Err(_) => {
-                let seconds = CONNECT_TIMEOUT.as_secs();
-                return Err(StoreError::ConnectTimeout { target, seconds });
+    #[cfg(test)]
+    pub(crate) async fn open_with(options: sqlx::postgres::PgConnectOptions) -> Result<Self, StoreError> {
+        Self::open_by(Connector::Given(Box::new(options)), Patience::USUAL).await
+    }
+
+    async fn open_by(connector: Connector, patience: Patience) -> Result<Self, StoreError> {
+        let pool = Pool::new(connector);
+        match Self::open_on(pool.clone(), patience).await {
+            // What was learned of the pooler is known the next time.
+            Err(StoreError::Database(error)) if Loss::of(&error) == Some(Loss::Session) && pool.is_pooled() => {
+                Self::open_on(pool, patience).await
             }
-        };
-        migrate(&mut connection).await?;
-        let rights = rights(&mut connection).await?;
-        let all = match elsewhere::ledger(&mut connection).await? {
-            false => own,
-            true => options.options([ALL_TABLES, elsewhere::PATIENCE]),
-        };
-        connection.close().await?;
-        let pool =
-            PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT_TIMEOUT).connect_lazy_with(all);
-        Ok(Self { pool, wakeups: watch::Sender::new(0), rights })
+            outcome => outcome,
+        }
     }
 
-    async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        Ok(self.pool.begin().await?)
+    async fn open_on(pool: Pool, patience: Patience) -> Result<Self, StoreError> {
+        migrate::migrate(&pool).await?;
+        let mut tx = Transaction::begin(&pool, Access::Read, OWN_TABLES, patience.usual).await?;
+        let rights = rights(&mut tx).await?;
+        tx.commit().await?;
+        let mut tx = Transaction::begin(&pool, Access::Read, OWN_TABLES, patience.usual).await?;
+        let is_ledger_elsewhere = elsewhere::is_ledger_elsewhere(&mut tx).await?;
+        drop(tx);
+        // A statement that may have to wait for the other server takes as long as that takes.
+        let patience = if is_ledger_elsewhere { Patience { usual: patience.long, ..patience } } else { patience };
+        Ok(Self { pool, patience, is_ledger_elsewhere, wakeups: watch::Sender::new(0), rights })
     }
 
-    /// A transaction that waits for its like: without it, an id may become visible after a larger one, and whoever
-    /// reads from a cursor would miss it.
-    async fn begin_in_turn(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+    fn search_path(&self) -> &'static str {
+        if self.is_ledger_elsewhere { ALL_TABLES } else { OWN_TABLES }
+    }
+
+    async fn begin(&self) -> Result<Transaction, StoreError> {
+        Transaction::begin(&self.pool, Access::Write, self.search_path(), self.patience.usual).await
+    }
+
+    /// A transaction that may walk a table.
+    async fn begin_long(&self) -> Result<Transaction, StoreError> {
+        Transaction::begin(&self.pool, Access::Write, self.search_path(), self.patience.long).await
+    }
+
+    /// A transaction that waits for its like: without it, an id may become visible after a larger one, and a reader that
+    /// goes on from a cursor would miss it.
+    async fn begin_in_turn(&self) -> Result<Transaction, StoreError> {
         const TURN: &str = "-- postgres::begin_in_turn
 SELECT pg_advisory_xact_lock(hashtext('sealwatch.in_turn'))";
         let mut tx = self.begin().await?;
@@ -89,8 +98,17 @@ SELECT pg_advisory_xact_lock(hashtext('sealwatch.in_turn'))";
         Ok(tx)
     }
 
-    fn reader(&self) -> &PgPool {
-        &self.pool
+    fn reader(&self) -> Reader<'_> {
+        self.reader_within(self.patience.usual)
+    }
+
+    /// Reads what may walk a table.
+    fn reader_long(&self) -> Reader<'_> {
+        self.reader_within(self.patience.long)
+    }
+
+    fn reader_within(&self, patience: Duration) -> Reader<'_> {
+        Reader { store: self, patience }
     }
 
     /// The server groups the commits of concurrent callers by itself.
@@ -102,56 +120,20 @@ SELECT pg_advisory_xact_lock(hashtext('sealwatch.in_turn'))";
     }
 
     async fn close_connections(&self) {
-        self.pool.close().await;
+        self.pool.close(CLOSING.min(self.patience.usual)).await;
     }
 }
 
-/// Brings the schema up to date, unless it is: then a role will do that may not change it.
-async fn migrate(connection: &mut PgConnection) -> Result<(), StoreError> {
-    const KNOWN: &str = "-- postgres::migrate
-SELECT to_regclass('public._sqlx_migrations') IS NOT NULL";
-    const VERSION: &str = "-- postgres::migrate
-SELECT COALESCE(MAX(version), 0) FROM public._sqlx_migrations";
-    let migrator = migrations::postgres();
-    let needs = migrations::newest(&migrator);
-    let (known,): (bool,) = sqlx::query_as(KNOWN).fetch_one(&mut *connection).await?;
-    let (version,): (i64,) = if known { sqlx::query_as(VERSION).fetch_one(&mut *connection).await? } else { (0,) };
-    match version.cmp(&needs) {
-        Ordering::Equal => Ok(()),
-        Ordering::Greater => Err(StoreError::NewerSchema { version }),
-        Ordering::Less => match migrator.run_direct(None, connection, false).await {
-            Err(error) if is_denied(&error) => Err(StoreError::SchemaRights { version, needs }),
-            outcome => Ok(outcome?),
-        },
-    }
-}
-
-/// Whether the database refused for want of rights (SQLSTATE 42501).
-fn is_denied(error: &MigrateError) -> bool {
-    let cause = match error {
-        MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => cause,
-        _ => return false,
-    };
-    cause.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "42501")
+impl crate::dialect::Engine for sqlx::Postgres {
+    type Transaction = Transaction;
 }
 
 /// Which side's rows this role may delete.
-async fn rights(connection: &mut PgConnection) -> Result<Rights, StoreError> {
+async fn rights(tx: &mut Transaction) -> Result<Rights, StoreError> {
     const RIGHTS: &str = "-- postgres::rights
 SELECT has_table_privilege('public.jobs', 'DELETE'), has_schema_privilege('monitor', 'USAGE')";
-    let (signer, monitor) = sqlx::query_as(RIGHTS).fetch_one(connection).await?;
+    let (signer, monitor) = sqlx::query_as(RIGHTS).fetch_one(&mut **tx).await?;
     Ok(Rights { signer, monitor })
-}
-
-/// The database as errors name it: who, where and which, without a password.
-fn target(options: &PgConnectOptions) -> String {
-    format!(
-        "postgres://{}@{}:{}/{}",
-        options.get_username(),
-        options.get_host(),
-        options.get_port(),
-        options.get_database().unwrap_or_default()
-    )
 }
 
 stamp!(

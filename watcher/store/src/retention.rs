@@ -99,7 +99,7 @@ macro_rules! stamp_retention {
             async fn purge_by(&self, statement: &'static str, before_ms: i64) -> Result<u64, crate::StoreError> {
                 let mut purged = 0;
                 loop {
-                    let mut tx = self.begin().await?;
+                    let mut tx = self.begin_long().await?;
                     let deleted = sqlx::query(statement)
                         .bind(before_ms)
                         .bind(crate::retention::ROWS_PER_STATEMENT)

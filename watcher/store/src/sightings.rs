@@ -121,7 +121,7 @@ macro_rules! stamp_sightings {
         impl $Store {
             /// Keeps the newest sighting of each matcher, within the caller's transaction.
             async fn upsert_sightings(
-                tx: &mut sqlx::Transaction<'_, $Database>,
+                tx: &mut crate::dialect::Tx<$Database>,
                 sightings: &[crate::Sighting],
             ) -> Result<(), crate::StoreError> {
                 let mut newest = std::collections::BTreeMap::<&str, &crate::Sighting>::new();
@@ -146,7 +146,7 @@ macro_rules! stamp_sightings {
             /// Adds up what observing rules saw, within the caller's transaction; answers how many leaves there was no room
             /// for: anybody can make certificates with ever new names.
             async fn upsert_observed(
-                tx: &mut sqlx::Transaction<'_, $Database>,
+                tx: &mut crate::dialect::Tx<$Database>,
                 observed: &[crate::ObservedIdentity],
             ) -> Result<u64, crate::StoreError> {
                 use crate::column::{key_of, signed, whole_text};

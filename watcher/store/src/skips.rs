@@ -60,7 +60,7 @@ macro_rules! stamp_skips {
     ($Store:ty, $Database:ty) => {
         impl $Store {
             async fn insert_skip(
-                tx: &mut sqlx::Transaction<'_, $Database>,
+                tx: &mut crate::dialect::Tx<$Database>,
                 skip: &crate::Skip,
             ) -> Result<(), crate::StoreError> {
                 sqlx::query(crate::skips::INSERT_SKIP)

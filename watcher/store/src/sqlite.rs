@@ -8,18 +8,20 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, Transaction};
 use tokio::sync::watch;
 
+use crate::deadline::{CLOSING, Patience};
 use crate::dialect::stamp;
 use crate::retention::Rights;
 use crate::{NewEvent, StoreError, migrations};
 
 mod committer;
 mod lock_file;
+pub(crate) mod transaction;
 
 use committer::Committer;
 use lock_file::LockFile;
+use transaction::{Reader, Transaction};
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READERS: u32 = 4;
@@ -122,17 +124,27 @@ DELETE FROM locks";
 
     /// A transaction that writes takes the write lock first: one that reads and then writes could
     /// find that what it read is stale.
-    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    async fn begin(&self) -> Result<Transaction, StoreError> {
+        Transaction::begin(&self.writer, Patience::USUAL.usual).await
+    }
+
+    /// A transaction that may walk a table.
+    async fn begin_long(&self) -> Result<Transaction, StoreError> {
+        Transaction::begin(&self.writer, Patience::USUAL.long).await
     }
 
     /// There is one writer, so ids become visible in their order anyway.
-    async fn begin_in_turn(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+    async fn begin_in_turn(&self) -> Result<Transaction, StoreError> {
         self.begin().await
     }
 
-    fn reader(&self) -> &SqlitePool {
-        &self.reader
+    fn reader(&self) -> Reader<'_> {
+        Reader { pool: &self.reader, patience: Patience::USUAL.usual }
+    }
+
+    /// Reads what may walk a table.
+    fn reader_long(&self) -> Reader<'_> {
+        Reader { pool: &self.reader, patience: Patience::USUAL.long }
     }
 
     async fn record_batch(&self, events: &[NewEvent]) -> Result<(), StoreError> {
@@ -140,9 +152,14 @@ DELETE FROM locks";
     }
 
     async fn close_connections(&self) {
-        self.reader.close().await;
-        self.writer.close().await;
+        // What stands still is not waited for.
+        let _ = tokio::time::timeout(CLOSING, self.reader.close()).await;
+        let _ = tokio::time::timeout(CLOSING, self.writer.close()).await;
     }
+}
+
+impl crate::dialect::Engine for sqlx::Sqlite {
+    type Transaction = Transaction;
 }
 
 fn one_connection() -> SqlitePoolOptions {
@@ -171,20 +188,54 @@ fn in_memory(url: &str) -> bool {
 
 /// A schema that is not ours must not be written to, and here it must not be changed either.
 async fn check_schema(writer: &SqlitePool) -> Result<(), StoreError> {
-    const VERSION: &str = "-- sqlite::check_schema
-SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
-    let known = migrations::newest(&migrations::sqlite());
-    let (version,): (i64,) = sqlx::query_as(VERSION).fetch_one(writer).await?;
-    match version.cmp(&known) {
+    let needs = migrations::newest(&migrations::sqlite());
+    let version = version(writer).await?;
+    match version.cmp(&needs) {
         Ordering::Less => Err(StoreError::OlderSchema { version }),
         Ordering::Equal => Ok(()),
+        Ordering::Greater if migrations::may_use(needs, oldest_program(writer, version).await?) => Ok(()),
         Ordering::Greater => Err(StoreError::NewerSchema { version }),
     }
 }
 
 async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {
+    let migrator = migrations::sqlite();
+    let (version, needs) = (version(writer).await?, migrations::newest(&migrator));
+    if version > needs {
+        let oldest = oldest_program(writer, version).await?;
+        return if migrations::may_use(needs, oldest) { Ok(()) } else { Err(StoreError::NewerSchema { version }) };
+    }
     let mut connection = writer.acquire().await?;
-    Ok(migrations::sqlite().run_direct(None, &mut *connection, false).await?)
+    Ok(migrator.run_direct(None, &mut *connection, false).await?)
+}
+
+/// The version of the schema; 0 where there is none.
+async fn version(writer: &SqlitePool) -> Result<i64, StoreError> {
+    const VERSION: &str = "-- sqlite::version
+SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
+    if !has_table(writer, "_sqlx_migrations").await? {
+        return Ok(0);
+    }
+    let (version,) = sqlx::query_as(VERSION).fetch_one(writer).await?;
+    Ok(version)
+}
+
+/// The oldest program that may use a schema newer than ours, as that schema says; none where it does not say.
+async fn oldest_program(writer: &SqlitePool, version: i64) -> Result<Option<i64>, StoreError> {
+    const OLDEST: &str = "-- sqlite::oldest_program
+SELECT oldest_program FROM schema_support WHERE version = $1";
+    if !has_table(writer, "schema_support").await? {
+        return Ok(None);
+    }
+    let oldest: Option<(i64,)> = sqlx::query_as(OLDEST).bind(version).fetch_optional(writer).await?;
+    Ok(oldest.map(|(oldest,)| oldest))
+}
+
+async fn has_table(writer: &SqlitePool, name: &str) -> Result<bool, StoreError> {
+    const TABLE: &str = "-- sqlite::has_table
+SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = $1)";
+    let (has,) = sqlx::query_as(TABLE).bind(name).fetch_one(writer).await?;
+    Ok(has)
 }
 
 /// The path that all names of one file share, so that they share its lock file.

@@ -118,10 +118,10 @@ macro_rules! stamp_status {
                 use crate::status::{DEAD_LETTERS, EVENTS, JOBS, LEDGER};
                 const NOW: &str = concat!("-- status::counts\nSELECT ", $now);
                 let mut counts = crate::Counts::default();
-                let (now,): (i64,) = sqlx::query_as(NOW).fetch_one(self.reader()).await?;
+                let (now,): (i64,) = sqlx::query_as(NOW).fetch_one(self.reader_long()).await?;
                 let age = |since: Option<i64>| since.map(|since| now.saturating_sub(since).max(0));
 
-                let jobs: Vec<(String, i64, Option<i64>)> = sqlx::query_as(JOBS).fetch_all(self.reader()).await?;
+                let jobs: Vec<(String, i64, Option<i64>)> = sqlx::query_as(JOBS).fetch_all(self.reader_long()).await?;
                 for (state, count, oldest) in jobs {
                     let state: crate::JobState = parsed("state", state)?;
                     *counts.jobs_mut(state) = converted("count", count)?;
@@ -129,7 +129,8 @@ macro_rules! stamp_status {
                         counts.oldest_job_age_ms = age(oldest);
                     }
                 }
-                let events: Vec<(String, i64, Option<i64>)> = sqlx::query_as(EVENTS).fetch_all(self.reader()).await?;
+                let events: Vec<(String, i64, Option<i64>)> =
+                    sqlx::query_as(EVENTS).fetch_all(self.reader_long()).await?;
                 for (state, count, oldest) in events {
                     let state: crate::JobState = parsed("state", state)?;
                     if let Some(counter) = counts.events_mut(state) {
@@ -139,9 +140,9 @@ macro_rules! stamp_status {
                         counts.oldest_event_age_ms = age(oldest);
                     }
                 }
-                let (dead_letters,): (i64,) = sqlx::query_as(DEAD_LETTERS).fetch_one(self.reader()).await?;
+                let (dead_letters,): (i64,) = sqlx::query_as(DEAD_LETTERS).fetch_one(self.reader_long()).await?;
                 counts.dead_letters = converted("count", dead_letters)?;
-                let ledger: Vec<(String, i64)> = sqlx::query_as(LEDGER).fetch_all(self.reader()).await?;
+                let ledger: Vec<(String, i64)> = sqlx::query_as(LEDGER).fetch_all(self.reader_long()).await?;
                 for (stage, count) in ledger {
                     *counts.ledger_mut(parsed("stage", stage)?) = converted("count", count)?;
                 }

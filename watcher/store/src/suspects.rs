@@ -95,7 +95,7 @@ macro_rules! stamp_suspects {
         impl $Store {
             /// Notes a suspect within the caller's transaction.
             async fn insert_suspect(
-                tx: &mut sqlx::Transaction<'_, $Database>,
+                tx: &mut crate::dialect::Tx<$Database>,
                 suspect: &crate::NewSuspect,
             ) -> Result<(), crate::StoreError> {
                 sqlx::query(crate::suspects::INSERT)

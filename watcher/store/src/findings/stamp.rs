@@ -5,7 +5,7 @@ macro_rules! stamp_findings {
         impl $Store {
             /// Raises findings within the caller's transaction; answers for each, and whether a sink is told.
             async fn raise_in(
-                tx: &mut sqlx::Transaction<'_, $Database>,
+                tx: &mut crate::dialect::Tx<$Database>,
                 findings: &[crate::NewFinding],
                 sinks: &[crate::Sink],
             ) -> Result<(Vec<crate::Raised>, bool), crate::StoreError> {
@@ -28,7 +28,7 @@ macro_rules! stamp_findings {
 
             /// Raises what has one fingerprint; at most one alert for each sink comes of it.
             async fn raise_cause(
-                tx: &mut sqlx::Transaction<'_, $Database>,
+                tx: &mut crate::dialect::Tx<$Database>,
                 times: &[&crate::NewFinding],
                 sinks: &[crate::Sink],
                 told: &mut bool,
@@ -122,7 +122,7 @@ macro_rules! stamp_findings {
 
             /// Tells those of the sinks that it is over who were told last that it is not; answers whether there is one.
             async fn enqueue_end(
-                tx: &mut sqlx::Transaction<'_, $Database>,
+                tx: &mut crate::dialect::Tx<$Database>,
                 id: i64,
                 sinks: &[crate::Sink],
             ) -> Result<bool, crate::StoreError> {
@@ -139,7 +139,7 @@ macro_rules! stamp_findings {
             /// Ends the caller's transaction, by which a person's word has ended a finding where it was `done`.
             async fn ended(
                 &self,
-                mut tx: sqlx::Transaction<'_, $Database>,
+                mut tx: crate::dialect::Tx<$Database>,
                 done: bool,
                 id: i64,
                 sinks: &[crate::Sink],

@@ -6,7 +6,7 @@ macro_rules! stamp_followed_logs {
             /// Writes what a step saw, within the caller's transaction, in one order for everybody; answers whether a
             /// sink is told.
             async fn write_seen(
-                tx: &mut sqlx::Transaction<'_, $Database>,
+                tx: &mut crate::dialect::Tx<$Database>,
                 step: &crate::Advance,
                 counts: bool,
             ) -> Result<bool, crate::StoreError> {

@@ -55,7 +55,7 @@ macro_rules! stamp_jobs {
         impl $Store {
             /// Queues or wakes a job within the caller's transaction; answers its id.
             async fn upsert_job(
-                tx: &mut sqlx::Transaction<'_, $Database>,
+                tx: &mut crate::dialect::Tx<$Database>,
                 job: &crate::NewJob,
             ) -> Result<i64, crate::StoreError> {
                 // A ready job is due at once, or earlier if it was; a leased one keeps its lease and counts the wake, for
@@ -132,7 +132,7 @@ ON CONFLICT (job_id, tag) DO UPDATE SET seen_at = excluded.seen_at"
             /// Queues jobs within the caller's transaction. Two workers that queue the same jobs lock their rows in the
             /// same order.
             async fn upsert_jobs(
-                tx: &mut sqlx::Transaction<'_, $Database>,
+                tx: &mut crate::dialect::Tx<$Database>,
                 jobs: &[crate::NewJob],
             ) -> Result<(), crate::StoreError> {
                 let mut jobs: Vec<&crate::NewJob> = jobs.iter().collect();

@@ -5,7 +5,7 @@ macro_rules! stamp_ledger {
         impl $Store {
             /// Reads a row within the caller's transaction, and so what it has just decided.
             async fn row_in(
-                tx: &mut sqlx::Transaction<'_, $Database>,
+                tx: &mut crate::dialect::Tx<$Database>,
                 key: crate::ledger::LedgerKey<'_>,
             ) -> Result<Option<crate::LedgerRow>, crate::StoreError> {
                 use crate::ledger::LedgerKey;
@@ -23,7 +23,7 @@ macro_rules! stamp_ledger {
 
             /// [`Self::row_in`] by id, for a row that must be there.
             async fn known_row(
-                tx: &mut sqlx::Transaction<'_, $Database>,
+                tx: &mut crate::dialect::Tx<$Database>,
                 id: i64,
             ) -> Result<crate::LedgerRow, crate::StoreError> {
                 Self::row_in(tx, crate::ledger::LedgerKey::Id(id)).await?.ok_or(crate::StoreError::UnknownRow { id })
@@ -31,7 +31,7 @@ macro_rules! stamp_ledger {
 
             /// [`Self::known_row`], for a row that is about to take a step.
             async fn standing_row(
-                tx: &mut sqlx::Transaction<'_, $Database>,
+                tx: &mut crate::dialect::Tx<$Database>,
                 id: i64,
             ) -> Result<crate::LedgerRow, crate::StoreError> {
                 let row = Self::known_row(tx, id).await?;
@@ -40,7 +40,7 @@ macro_rules! stamp_ledger {
 
             /// The trust zone of an identity, within the caller's transaction.
             async fn trust_zone(
-                tx: &mut sqlx::Transaction<'_, $Database>,
+                tx: &mut crate::dialect::Tx<$Database>,
                 identity: &str,
             ) -> Result<Option<String>, crate::StoreError> {
                 let zone: Option<(String,)> =

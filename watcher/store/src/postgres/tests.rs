@@ -1,6 +1,16 @@
 //! What only PostgreSQL does: a server that may be away, and several processes at once.
 
+mod dark;
+mod gate;
+mod password;
+mod pooler;
+mod roles;
+mod support;
+mod tls;
 mod two_databases;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection as _, PgConnection};
 
 use super::*;
 use crate::testing::{TestDatabase, postgres_server};
@@ -8,12 +18,15 @@ use crate::{
     CertificateKeys as _, Findings as _, FollowedLogs as _, Jobs as _, Ledger as _, LedgerKeysSeen as _,
     LedgerView as _, Observations as _, OwnEntries as _, Retention as _, Status as _,
 };
+use roles::Roles;
 
 #[tokio::test]
 async fn a_wrong_url_is_explained_without_its_password() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let urls = [
         format!("postgres://someone:hunter2@127.0.0.1:{closed}/sealwatch"),
+        "postgres://someone:hunter2@db.example.com/sealwatch".to_owned(),
+        "postgres://someone@127.0.0.1/sealwatch?sslmode=disable&pass%77ord=hunter2".to_owned(),
         "postgres://someone:hunter2@127.0.0.1:notaport/sealwatch".to_owned(),
         "postgres://someone:hun/ter2@127.0.0.1/sealwatch".to_owned(),
         "postgres://someone@127.0.0.1/sealwatch?password=hunter2&sslmode=maybe".to_owned(),
@@ -25,7 +38,10 @@ async fn a_wrong_url_is_explained_without_its_password() {
             assert!(!shown.contains("hun/"), "{shown}");
         }
     }
-    let url = format!("postgres://someone:hunter2@127.0.0.1:{closed}/sealwatch");
+    let Err(error) = crate::open("postgres://someone:hunter2@db.example.com/sealwatch").await else { panic!("opened") };
+    assert!(matches!(error, StoreError::Password) && !error.is_transient(), "{error}");
+    assert!(error.to_string().contains("[store] password_file"), "{error}");
+    let url = format!("postgres://someone@127.0.0.1:{closed}/sealwatch");
     let Err(error) = crate::open(&url).await else { panic!("opened") };
     let shown = error.to_string();
     assert!(shown.contains(&format!("postgres://someone@127.0.0.1:{closed}/sealwatch")), "{shown}");
@@ -69,165 +85,6 @@ fn is_refused(outcome: Result<(), sqlx::Error>) -> bool {
     error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "42501")
 }
 
-/// The sample's roles on a fresh database, with names of this test's own.
-struct Roles {
-    owner: PgConnectOptions,
-    signer: PgConnectOptions,
-    monitor: PgConnectOptions,
-    names: [String; 2],
-}
-
-impl Roles {
-    async fn create(database: &TestDatabase) -> Self {
-        let owner = database.postgres_options();
-        let suffix = crate::dialect::lease_token().unwrap();
-        let names = ["signer", "monitor"].map(|role| format!("sealwatch_{role}_{suffix}"));
-        Self::grant(&owner, &names).await;
-        Self::grant(&owner, &names).await;
-        let [signer, monitor] = [0, 1].map(|place: usize| owner.clone().username(&names[place]));
-        Self { owner, signer, monitor, names }
-    }
-
-    /// Runs the sample in a database.
-    async fn grant(owner: &PgConnectOptions, [signer, monitor]: &[String; 2]) {
-        let sample = include_str!("../../../../deploy/samples/postgres-roles.sql")
-            .replace("sealwatch_signer", signer)
-            .replace("sealwatch_monitor", monitor)
-            .replace("sealwatch_owner", owner.get_username());
-        by_hand(owner, &sample).await.unwrap();
-    }
-
-    async fn drop(self) {
-        for name in &self.names {
-            by_hand(&self.owner, &format!("DROP OWNED BY {name}; DROP ROLE {name}")).await.unwrap();
-        }
-    }
-}
-
-#[tokio::test]
-async fn the_signer_writes_no_finding_and_the_monitor_no_ledger() {
-    let Some(database) = TestDatabase::postgres("the_signer_writes_no_finding_and_the_monitor_no_ledger").await else {
-        return;
-    };
-    database
-        .run(|database| async move {
-            use crate::testing::{entry, finding, job, signed_row, sinks, trust};
-            use crate::{FindingFilter, NewObservation, Purged, Severity};
-            let roles = Roles::create(&database).await;
-            let signer = PostgresStore::open_with(roles.signer.clone()).await.unwrap();
-            let monitor = PostgresStore::open_with(roles.monitor.clone()).await.unwrap();
-
-            // Each does its own work,
-            let id = signed_row(&signer, 1).await;
-            signer.record_certificate_key(&certificate_key()).await.unwrap();
-            signer.record_certificate_key(&certificate_key()).await.unwrap();
-            let material = crate::Material { artifact: vec![1], manifest: None, at: 1 };
-            signer.record_material(id, &material).await.unwrap();
-            signer.record_material(id, &material).await.unwrap();
-            signer.record_attached(id, &crate::testing::digest(9), false, 2).await.unwrap();
-            signer.record_entry(id, &entry(7, 1_000)).await.unwrap();
-            let job = signer.enqueue_job(&job("team/app", crate::testing::digest(1), "v1")).await.unwrap();
-            let observation = NewObservation {
-                source: "worker".to_owned(),
-                log_id: [1; 32],
-                entry_json: b"{}".to_vec(),
-                image: None,
-                at: 1,
-            };
-            signer.record_observation(&observation).await.unwrap();
-            assert!(signer.counts().await.unwrap().jobs_ready > 0 && job > 0);
-            assert_eq!(signer.purge(i64::MAX).await.unwrap(), Purged { observations: 1, ..Purged::default() });
-            monitor.trust_log(&trust("log.example.com", 0)).await.unwrap();
-            let lease = monitor.lease_log("log.example.com", "a", 60_000).await.unwrap().unwrap();
-            let step = crate::Advance {
-                findings: vec![finding("a", Severity::Critical)],
-                sinks: sinks(),
-                ..crate::Advance::default()
-            };
-            assert!(monitor.advance(&lease, &step).await.unwrap());
-            assert_eq!(monitor.import_own_entries(10).await.unwrap(), 1);
-            assert_eq!(monitor.ledger_rows_after(0, 10).await.unwrap().len(), 1);
-            assert_eq!(monitor.counts().await.unwrap().ledger_attached, 1);
-            let keys = monitor.certificate_keys_unseen().await.unwrap();
-            let key = crate::LedgerKeySeen {
-                spki: keys[0].spki.clone(),
-                identity: "ci".to_owned(),
-                certified: true,
-                seen_at: 1,
-                backdated: false,
-            };
-            monitor.record_ledger_keys_seen(std::slice::from_ref(&key)).await.unwrap();
-            monitor.record_ledger_keys_seen(&[key]).await.unwrap();
-            assert_eq!(monitor.ledger_keys_seen_count().await.unwrap(), 1);
-            assert_eq!(monitor.identity_keys().await.unwrap().len(), 1);
-            assert_eq!(monitor.purge(i64::MAX).await.unwrap(), Purged::default());
-
-            // and nothing of the other's, by our calls or by hand.
-            assert!(signer.raise(&[finding("b", Severity::Info)], &[]).await.is_err());
-            assert!(signer.trust_log(&trust("log.example.com", 0)).await.is_err());
-            assert!(signer.findings(&FindingFilter::default()).await.is_err());
-            for sql in [
-                "DELETE FROM monitor.findings",
-                "UPDATE monitor.followed_logs SET verified_size = 9",
-                "INSERT INTO monitor.intents_seen VALUES (1, 1, '', '', 1, 1, 0)",
-                "SELECT * FROM monitor.alerts",
-                "CREATE TABLE monitor.mine (id BIGINT)",
-                "CREATE TABLE public.findings (id BIGINT)",
-                "DELETE FROM signatures",
-                "DELETE FROM log_entries",
-                "UPDATE identities SET public_key_spki = NULL",
-                "UPDATE certificate_keys SET public_key_spki = ''",
-                "UPDATE log_entries SET leaf_hash = ''",
-                "UPDATE signatures SET intended_at = 1",
-                "INSERT INTO signatures (id, registry, repository, digest, identity, format, identity_name,
-                    public_key_spki, log_origin, trust_zone, class, stage, intended_at, adopted)
-                SELECT 99, registry, repository, 'other', identity, format, identity_name,
-                    public_key_spki, log_origin, trust_zone, class, stage, intended_at, adopted FROM signatures",
-                "UPDATE signatures SET public_key_spki = ''",
-                "UPDATE materials SET artifact = ''",
-                "DELETE FROM monitor.ledger_keys_seen",
-                "SELECT * FROM monitor.ledger_keys_seen",
-                "UPDATE _sqlx_migrations SET version = 9",
-            ] {
-                assert!(is_refused(by_hand(&roles.signer, sql).await), "{sql}");
-            }
-            let other = "UPDATE signatures SET signed_at = 9 WHERE signature IS NOT NULL";
-            let error = by_hand(&roles.signer, other).await.unwrap_err();
-            assert!(error.to_string().contains("a recorded signature is never changed"), "{error}");
-            for sql in [
-                "UPDATE signatures SET intended_at = 1",
-                "INSERT INTO log_entries VALUES (1, 'x', 1, '', '', 1)",
-                "DELETE FROM certificate_keys",
-                "DELETE FROM jobs",
-                "DELETE FROM observations",
-                "CREATE TABLE public.findings (id BIGINT)",
-                "CREATE TABLE monitor.mine (id BIGINT)",
-            ] {
-                assert!(is_refused(by_hand(&roles.monitor, sql).await), "{sql}");
-            }
-            assert!(signed_row_is_refused(&monitor).await);
-            signer.close().await;
-            monitor.close().await;
-            roles.drop().await;
-        })
-        .await;
-}
-
-fn certificate_key() -> crate::CertificateKey {
-    crate::CertificateKey {
-        public_key_spki: vec![4, 5, 6],
-        identity_name: "ci".to_owned(),
-        issuer: "https://issuer.example.com".to_owned(),
-        subject: "https://ci.example.com/team".to_owned(),
-        requested_at: 1,
-    }
-}
-
-async fn signed_row_is_refused(monitor: &PostgresStore) -> bool {
-    let signature = crate::RecordedSignature { payload: vec![], signed_digest: vec![], signature: vec![], at: 1 };
-    monitor.record_signature(1, &signature).await.is_err()
-}
-
 #[tokio::test]
 async fn a_role_that_may_not_change_the_schema_is_told_what_to_do() {
     let Some(database) = TestDatabase::postgres("a_role_that_may_not_change_the_schema_is_told_what_to_do").await
@@ -239,18 +96,18 @@ async fn a_role_that_may_not_change_the_schema_is_told_what_to_do() {
             let roles = Roles::create(&database).await;
             let owner = roles.owner.clone();
             by_hand(&owner, "DELETE FROM _sqlx_migrations WHERE version >= 2").await.unwrap();
-            for options in [&roles.signer, &roles.monitor] {
+            for options in [&roles.intake, &roles.worker, &roles.monitor] {
                 let Err(error) = PostgresStore::open_with(options.clone()).await else { panic!("opened") };
                 assert!(matches!(error, StoreError::SchemaRights { version: 1, needs: 4 }), "{error}");
                 assert!(error.to_string().contains("owner's role") && !error.is_transient(), "{error}");
             }
             // A newer one is not touched either.
             by_hand(&owner, "INSERT INTO _sqlx_migrations VALUES (99, 'later', now(), true, '', 0)").await.unwrap();
-            let Err(error) = PostgresStore::open_with(roles.signer.clone()).await else { panic!("opened") };
+            let Err(error) = PostgresStore::open_with(roles.worker.clone()).await else { panic!("opened") };
             assert!(matches!(error, StoreError::NewerSchema { version: 99 }), "{error}");
             // And on a database with nothing in it.
             by_hand(&owner, "DROP SCHEMA monitor CASCADE; DROP TABLE _sqlx_migrations").await.unwrap();
-            let Err(error) = PostgresStore::open_with(roles.signer.clone()).await else { panic!("opened") };
+            let Err(error) = PostgresStore::open_with(roles.worker.clone()).await else { panic!("opened") };
             assert!(matches!(error, StoreError::SchemaRights { version: 0, needs: 4 }), "{error}");
             roles.drop().await;
         })
@@ -259,7 +116,7 @@ async fn a_role_that_may_not_change_the_schema_is_told_what_to_do() {
 
 #[tokio::test]
 async fn a_search_path_in_the_url_is_refused() {
-    let url = "postgres://someone:hunter2@127.0.0.1:1/sealwatch?options[search_path]=tenant";
+    let url = "postgres://someone@127.0.0.1:1/sealwatch?options[search_path]=tenant";
     let Err(error) = crate::open(url).await else { panic!("opened") };
     assert!(error.to_string().contains("search_path"), "{error}");
 }

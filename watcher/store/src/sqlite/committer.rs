@@ -8,6 +8,8 @@ use sqlx::SqlitePool;
 use tokio::sync::{mpsc, oneshot};
 
 use super::SqliteStore;
+use super::transaction::Transaction;
+use crate::deadline::{Deadline, Patience};
 use crate::{NewEvent, StoreError};
 
 /// The most callers that one transaction serves.
@@ -37,8 +39,9 @@ impl Committer {
     pub(super) async fn record(&self, events: &[NewEvent]) -> Result<(), StoreError> {
         let (done, outcome) = oneshot::channel();
         let request = Request { events: events.to_vec(), done };
-        self.requests.send(request).await.map_err(|_| StoreError::Closed)?;
-        match outcome.await {
+        let deadline = Deadline::after(Patience::USUAL.usual);
+        deadline.limit(self.requests.send(request)).await?.map_err(|_| StoreError::Closed)?;
+        match deadline.limit(outcome).await? {
             Ok(outcome) => outcome.map_err(StoreError::Group),
             Err(_) => Err(StoreError::Closed),
         }
@@ -61,7 +64,7 @@ async fn run(writer: SqlitePool, mut requests: mpsc::Receiver<Request>) -> u64 {
 }
 
 async fn commit(writer: &SqlitePool, group: &[Request]) -> Result<(), StoreError> {
-    let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+    let mut tx = Transaction::begin(writer, Patience::USUAL.usual).await?;
     for request in group {
         SqliteStore::insert_events(&mut tx, &request.events).await?;
     }

@@ -1,5 +1,7 @@
 //! What only SQLite does: one process, one file, durable commits.
 
+mod versions;
+
 use super::*;
 use crate::testing::{TestDatabase, digest, event, job};
 use crate::{Events as _, FinishedJob, JobOutcome, Jobs as _, Status as _, Store};

@@ -1,5 +1,6 @@
 //! The monitor in a database of its own, which reads the ledger in another one.
 
+use super::roles::{certificate_key, signed_row_is_refused};
 use super::*;
 use crate::testing::{entry, finding, signed_row, sinks, trust};
 use crate::{
@@ -30,17 +31,15 @@ async fn the_monitor_reads_the_ledger_in_another_database_and_writes_its_own() {
             .run(|ledger| async move {
                 let roles = Roles::create(&ledger).await;
                 let admin = own.postgres_options();
-                Roles::grant(&admin, &roles.names).await;
-                let sample = sample(&roles.owner, &roles.names[1]);
+                roles.grant(&admin).await;
+                let sample = sample(&roles.owner, roles.monitor.get_username());
                 by_hand(&admin, &sample).await.unwrap();
                 // Whoever owns the ledger's database puts nothing in the place of the monitor's own.
                 by_hand(&roles.owner, "CREATE TABLE adopted_signatures (signature_hash BYTEA)").await.unwrap();
                 by_hand(&admin, &sample).await.unwrap();
-                works(&roles, &admin.clone().username(&roles.names[1])).await;
+                works(&roles, &admin.clone().username(roles.monitor.get_username())).await;
                 is_refused_where_it_must_be(&roles, &admin).await;
-                for name in &roles.names {
-                    by_hand(&admin, &format!("DROP OWNED BY {name}")).await.unwrap();
-                }
+                roles.drop_owned(&admin).await;
                 roles.drop().await;
             })
             .await;
@@ -49,7 +48,7 @@ async fn the_monitor_reads_the_ledger_in_another_database_and_writes_its_own() {
 }
 
 async fn works(roles: &Roles, monitor: &PgConnectOptions) {
-    let signer = PostgresStore::open_with(roles.signer.clone()).await.unwrap();
+    let signer = PostgresStore::open_with(roles.worker.clone()).await.unwrap();
     let monitor = PostgresStore::open_with(monitor.clone()).await.unwrap();
     assert_eq!(monitor.ledger_newest().await.unwrap(), None);
 
@@ -102,7 +101,7 @@ async fn works(roles: &Roles, monitor: &PgConnectOptions) {
 }
 
 async fn is_refused_where_it_must_be(roles: &Roles, admin: &PgConnectOptions) {
-    let monitor = admin.clone().username(&roles.names[1]);
+    let monitor = admin.clone().username(roles.monitor.get_username());
     for sql in [
         "UPDATE ledger.signatures SET intended_at = 1",
         "DELETE FROM ledger.certificate_keys",
@@ -115,7 +114,7 @@ async fn is_refused_where_it_must_be(roles: &Roles, admin: &PgConnectOptions) {
     by_hand(&roles.owner, "DO $$ BEGIN ASSERT NOT EXISTS (SELECT FROM monitor.findings); END $$").await.unwrap();
 
     // Where the sample fails, all is as it was: there is no moment at which the ledger is an empty one.
-    let wrong = sample(&roles.owner.clone().database("no_such_database"), &roles.names[1]);
+    let wrong = sample(&roles.owner.clone().database("no_such_database"), roles.monitor.get_username());
     by_hand(admin, &wrong).await.unwrap_err();
     let store = PostgresStore::open_with(monitor.clone()).await.unwrap();
     assert!(store.ledger_newest().await.unwrap().is_some());
@@ -129,6 +128,11 @@ async fn is_refused_where_it_must_be(roles: &Roles, admin: &PgConnectOptions) {
     let Err(error) = PostgresStore::open_with(monitor.clone()).await else { panic!("opened") };
     assert!(matches!(&error, StoreError::LedgerHides { table } if table == "findings"), "{error}");
     by_hand(admin, "DROP VIEW ledger.findings").await.unwrap();
+    // A table that is not read from there would be the empty one of here.
+    by_hand(admin, "ALTER FOREIGN TABLE ledger.conditions RENAME TO elsewhere").await.unwrap();
+    let Err(error) = PostgresStore::open_with(monitor.clone()).await else { panic!("opened") };
+    assert!(matches!(&error, StoreError::LedgerLacks { table } if table == "conditions"), "{error}");
+    by_hand(admin, "ALTER FOREIGN TABLE ledger.elsewhere RENAME TO conditions").await.unwrap();
     // A server that is away keeps nobody from what is here.
     by_hand(admin, "ALTER SERVER sealwatch_ledger OPTIONS (SET port '1')").await.unwrap();
     let store = PostgresStore::open_with(monitor.clone()).await.unwrap();
@@ -143,7 +147,10 @@ async fn is_refused_where_it_must_be(roles: &Roles, admin: &PgConnectOptions) {
     let Err(error) = PostgresStore::open_with(monitor.clone()).await else { panic!("opened") };
     assert!(matches!(error, StoreError::LedgerSchema { version: 99, needs: 4 }), "{error}");
     assert!(error.to_string().contains("postgres-two-databases.sql") && !error.is_transient(), "{error}");
-    by_hand(admin, &format!("REVOKE USAGE ON SCHEMA ledger FROM {}", roles.names[1])).await.unwrap();
+    // A newer one that names this program is read.
+    by_hand(&roles.owner, "INSERT INTO schema_support VALUES (99, 4)").await.unwrap();
+    PostgresStore::open_with(monitor.clone()).await.unwrap().close().await;
+    by_hand(admin, &format!("REVOKE USAGE ON SCHEMA ledger FROM {}", roles.monitor.get_username())).await.unwrap();
     // The owner, who only changes the schema, has no way to the ledger either, and is told that he needs none.
     for role in [monitor, admin.clone()] {
         let Err(error) = PostgresStore::open_with(role).await else { panic!("opened") };
