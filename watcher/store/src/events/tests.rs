@@ -4,6 +4,23 @@ use crate::testing::{digest, event, image, job, on_both_engines, tag};
 use crate::{Claim, FinishedJob, JobOutcome, JobState, NewEvent, NewJob, ParkedBecause, Postponed, Skip, Wanted};
 
 on_both_engines! {
+    async fn many_events_are_recorded_by_few_statements_and_keep_their_order(database) {
+        let store = database.store();
+        let count = 2 * crate::events::ROWS_PER_INSERT as u64 + 7;
+        let batch: Vec<NewEvent> = (0..count)
+            .map(|number| NewEvent {
+                tag: (number % 3 > 0).then(|| tag("v1")),
+                ..event(&format!("team/app{number}"), (number % 2 > 0).then(|| digest(number)))
+            })
+            .collect();
+        store.record_events(&batch).await.unwrap();
+        assert_eq!(store.counts().await.unwrap().events_waiting, count);
+        for wanted in batch.iter().take(5) {
+            let leased = store.lease_event(60_000).await.unwrap().unwrap();
+            assert_eq!(&leased.event, wanted);
+        }
+    }
+
     async fn a_redelivered_push_is_queued_once(database) {
         let store = database.store();
         let push = event("team/app", Some(digest(1)));
