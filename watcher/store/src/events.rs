@@ -24,6 +24,17 @@ pub struct NewEvent {
     pub received_at: i64,
 }
 
+/// The wish to look at the repositories of a registry, because pushes may have been announced that could not be read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NewLook {
+    /// The configured source that could not be read.
+    pub source: String,
+    /// The registry that this source speaks for.
+    pub registry: RegistryHost,
+    /// When it came, in unix milliseconds.
+    pub received_at: i64,
+}
+
 /// An event that one worker holds.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LeasedEvent {
@@ -55,8 +66,11 @@ impl LeasedEvent {
 #[async_trait]
 pub trait Events: Send + Sync {
     /// Records events durably: when this returns they survive a power cut. On SQLite concurrent
-    /// callers share one commit; if it fails, each of them is told.
+    /// callers share one commit; if it fails, each of them is told. Inserts, and asks nothing.
     async fn record_events(&self, events: &[NewEvent]) -> Result<(), StoreError>;
+
+    /// Records durably that the repositories of a registry are to be looked at. Inserts, and asks nothing.
+    async fn record_look(&self, look: &NewLook) -> Result<(), StoreError>;
 
     /// The repositories that have an event which is due, the longest waiting first.
     async fn due_events(&self, limit: u32) -> Result<Vec<DueRepository>, StoreError>;
@@ -70,6 +84,10 @@ pub trait Events: Send + Sync {
 
     /// In one transaction: the jobs are queued or woken, the skips recorded, the event forgotten.
     async fn finish_event(&self, event: &LeasedEvent, jobs: &[NewJob], skips: &[Skip]) -> Result<bool, StoreError>;
+
+    /// In one transaction: the jobs are queued or woken, the skips recorded. For events that come through another queue
+    /// than this one: there they are forgotten after this has returned.
+    async fn record_outcome(&self, jobs: &[NewJob], skips: &[Skip]) -> Result<(), StoreError>;
 
     /// Puts the event back, due after a delay.
     async fn retry_event(&self, event: &LeasedEvent, postponed: &Postponed<'_>) -> Result<bool, StoreError>;
@@ -181,6 +199,26 @@ INSERT INTO push_events
                 Ok(())
             }
 
+            async fn record_look(&self, look: &crate::NewLook) -> Result<(), crate::StoreError> {
+                const INSERT: &str = concat!(
+                    "-- events::record_look
+INSERT INTO push_events (source, registry, repository, received_at, kind, state, due_at, attempts)
+VALUES ($1, $2, '', $3, 'look', 'ready', ",
+                    $now,
+                    ", 0)"
+                );
+                let mut tx = self.begin().await?;
+                sqlx::query(INSERT)
+                    .bind(&look.source)
+                    .bind(look.registry.as_str())
+                    .bind(look.received_at)
+                    .execute(&mut *tx)
+                    .await?;
+                tx.commit().await?;
+                self.wakeups.send_modify(|count| *count += 1);
+                Ok(())
+            }
+
             async fn due_events(&self, limit: u32) -> Result<Vec<crate::DueRepository>, crate::StoreError> {
                 const DUE: &str =
                     crate::waiting::due_repositories!("events::due_events", "push_events", "0", "d.due_at, d.id", $now);
@@ -281,6 +319,23 @@ INSERT INTO push_events
                     self.wakeups.send_modify(|count| *count += 1);
                 }
                 Ok(true)
+            }
+
+            async fn record_outcome(
+                &self,
+                jobs: &[crate::NewJob],
+                skips: &[crate::Skip],
+            ) -> Result<(), crate::StoreError> {
+                let mut tx = self.begin().await?;
+                Self::upsert_jobs(&mut tx, jobs).await?;
+                for skip in skips {
+                    Self::insert_skip(&mut tx, skip).await?;
+                }
+                tx.commit().await?;
+                if !jobs.is_empty() {
+                    self.wakeups.send_modify(|count| *count += 1);
+                }
+                Ok(())
             }
 
             async fn retry_event(

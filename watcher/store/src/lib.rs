@@ -28,6 +28,7 @@ mod findings;
 mod followed_logs;
 mod intents_seen;
 mod jobs;
+mod known_repositories;
 mod ledger;
 mod ledger_keys_seen;
 mod ledger_view;
@@ -58,7 +59,7 @@ pub use certificate_keys::{CertificateKey, CertificateKeys};
 pub use conditions::{Condition, ConditionCause, Conditions};
 pub use dead_letters::{DeadLetter, DeadLetters};
 pub use error::StoreError;
-pub use events::{Events, LeasedEvent, NewEvent};
+pub use events::{Events, LeasedEvent, NewEvent, NewLook};
 pub use findings::{
     EvidenceRow, FindingFilter, FindingKind, FindingNote, FindingRow, FindingState, Findings, NewFinding, Raised,
     Severity, Sink,
@@ -68,6 +69,7 @@ pub use followed_logs::{
 };
 pub use intents_seen::{ChainLink, IntentSeen, IntentsSeen, SignatureSeen};
 pub use jobs::{FinishedJob, JobClass, JobOutcome, JobRow, JobState, Jobs, LeasedJob, NewJob, UnknownWord};
+pub use known_repositories::KnownRepositories;
 pub use ledger::{Abandoned, Intent, Ledger, LedgerRow, Material, RecordedEntry, RecordedSignature, Stage};
 pub use ledger_keys_seen::{IdentityKey, LedgerKeySeen, LedgerKeysSeen};
 pub use ledger_view::{EntryCursor, LedgerDigest, LedgerEntryRow, LedgerKeyRow, LedgerPage, LedgerView};
@@ -92,6 +94,7 @@ pub trait Store:
     + DeadLetters
     + Skips
     + Jobs
+    + KnownRepositories
     + Parked
     + Revival
     + Conditions

@@ -63,6 +63,30 @@ on_both_engines! {
         assert!(store.skips_for(&name.registry, &elsewhere, 10).await.unwrap().is_empty());
     }
 
+    async fn an_outcome_needs_no_event_of_this_queue(database) {
+        let store = database.store();
+        let name = image("team/app");
+        let skip = Skip {
+            registry: name.registry.clone(),
+            repository: name.repository.clone(),
+            tag: None,
+            digest: Some(digest(3)),
+            reason: "superseded".to_owned(),
+            detail: String::new(),
+            at: 5,
+        };
+        let jobs = [job("team/b", digest(2), "v1"), job("team/a", digest(1), "v1")];
+        let woken = store.wakeups();
+        // Another queue may deliver twice.
+        for _ in 0..2 {
+            store.record_outcome(&jobs, std::slice::from_ref(&skip)).await.unwrap();
+        }
+        assert!(woken.has_changed().unwrap());
+        assert_eq!(store.counts().await.unwrap().jobs_ready, 2);
+        assert_eq!(store.skips_for(&name.registry, &name.repository, 10).await.unwrap()[0], skip);
+        store.record_outcome(&[], &[]).await.unwrap();
+    }
+
     async fn a_lost_event_lease_writes_nothing(database) {
         let store = database.store();
         store.record_events(&[event("team/app", Some(digest(1)))]).await.unwrap();
