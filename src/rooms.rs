@@ -19,7 +19,7 @@ use signer::timestamp::TimestampAuthority;
 use signer::{Services, key};
 use toml::Spanned;
 use watcher::registry::{Auth, Registry, RegistryConfig};
-use watcher::{Identity, Limits, Platforms, Rule, Source, SourceKind, WatcherConfig};
+use watcher::{Identity, Limits, Platforms, Rule, Secrets, Source, SourceKind, WatcherConfig};
 
 use crate::config::{AuthTable, Config, Problems, RegistryTable, SourceAuth, SourceTable, password_of, read_secret};
 use crate::trust::{self, ChosenLog, Sigstore};
@@ -110,22 +110,13 @@ fn sources(config: &Config, problems: &mut Problems) -> BTreeMap<String, Source>
 
 fn source_of(name: &str, table: &SourceTable, problems: &mut Problems) -> Option<Source> {
     let label = format!("[source.{name}]");
-    let secret = |problems: &mut Problems| {
-        read_secret(
-            &label,
-            ("secret_file", "secret_env"),
-            table.secret_file.as_ref(),
-            table.secret_env.as_ref(),
-            problems,
-        )
-    };
     let auth = match table.auth.get_ref() {
         SourceAuth::None => watcher::SourceAuth::None,
-        SourceAuth::Bearer => watcher::SourceAuth::Bearer(secret(problems)?),
-        SourceAuth::HmacSha256 => watcher::SourceAuth::HmacSha256(secret(problems)?),
+        SourceAuth::Bearer => watcher::SourceAuth::Bearer(secrets_of(&label, table, problems)?),
+        SourceAuth::HmacSha256 => watcher::SourceAuth::HmacSha256(secrets_of(&label, table, problems)?),
         SourceAuth::Basic => {
             let username = table.username.as_ref()?.get_ref().clone();
-            watcher::SourceAuth::Basic { username, password: secret(problems)? }
+            watcher::SourceAuth::Basic { username, passwords: secrets_of(&label, table, problems)? }
         }
     };
     let kind = if table.kind.get_ref() == "generic" { SourceKind::Generic } else { SourceKind::Distribution };
@@ -136,6 +127,20 @@ fn source_of(name: &str, table: &SourceTable, problems: &mut Problems) -> Option
         repositories: table.repositories.iter().filter_map(|glob| glob.get_ref().parse().ok()).collect(),
         auth,
     })
+}
+
+/// Every secret that is valid for a source.
+fn secrets_of(label: &str, table: &SourceTable, problems: &mut Problems) -> Option<Secrets> {
+    let Some(files) = &table.secret_files else {
+        let keys = ("secret_file", "secret_env");
+        let secret = read_secret(label, keys, table.secret_file.as_ref(), table.secret_env.as_ref(), problems)?;
+        return Some(secret.into());
+    };
+    let keys = ("secret_files", "");
+    // Each file that is wrong is said, not the first alone.
+    let read: Vec<_> =
+        files.get_ref().iter().map(|file| read_secret(label, keys, Some(file), None, problems)).collect();
+    read.into_iter().collect::<Option<Vec<_>>>().map(Secrets::new)
 }
 
 fn host(text: &Spanned<String>, problems: &mut Problems) -> Option<RegistryHost> {

@@ -57,7 +57,7 @@ use std::sync::Arc;
 pub use adoptions::{AdoptedSignature, Adoption, Adoptions, LostEntry};
 pub use certificate_keys::{CertificateKey, CertificateKeys};
 pub use conditions::{Condition, ConditionCause, Conditions};
-pub use dead_letters::{DeadLetter, DeadLetters};
+pub use dead_letters::{DeadLetter, DeadLetterFilter, DeadLetters, NewDeadLetter};
 pub use error::StoreError;
 pub use events::{Events, LeasedEvent, NewEvent, NewLook};
 pub use findings::{

@@ -6,6 +6,7 @@ mod bulkheads;
 mod foreign;
 mod hooks;
 mod http;
+mod large_bodies;
 mod pushes;
 mod resolving;
 mod stage;

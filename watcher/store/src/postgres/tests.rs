@@ -1,5 +1,6 @@
 //! What only PostgreSQL does: a server that may be away, and several processes at once.
 
+mod intake_role;
 mod two_databases;
 
 use super::*;
