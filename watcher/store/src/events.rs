@@ -4,8 +4,8 @@
 use async_trait::async_trait;
 use bundle::{Digest, RegistryHost, Repository, Tag};
 
-use crate::column::{converted, from_row, parsed, parsed_option};
-use crate::{Claim, DueRepository, NewJob, ParkedBecause, Postponed, Skip, StoreError, Wanted};
+use crate::column::{converted, corrupt, from_row, parsed, parsed_option};
+use crate::{Claim, DueRepository, NewJob, ParkedBecause, Postponed, Skip, StoreError, UnknownWord, Wanted};
 
 /// A push that a webhook told us of. It is only a wake-up: nothing in it is trusted.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,6 +35,15 @@ pub struct NewLook {
     pub received_at: i64,
 }
 
+/// What was announced.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Announced {
+    /// A push.
+    Push(NewEvent),
+    /// Pushes that could not be read: the repositories of a registry are to be looked at.
+    Look(NewLook),
+}
+
 /// An event that one worker holds.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LeasedEvent {
@@ -50,8 +59,8 @@ pub struct LeasedEvent {
     pub absent_since: Option<i64>,
     /// How many leases in a row ended without a word, this one included.
     pub unreported: u32,
-    /// The event.
-    pub event: NewEvent,
+    /// What it says.
+    pub event: Announced,
 }
 
 impl LeasedEvent {
@@ -103,13 +112,25 @@ from_row!(LeasedEvent, |row| Ok(Self {
     absences: converted("absences", row.try_get::<i64, _>("absences")?)?,
     absent_since: row.try_get("absent_since")?,
     unreported: converted("unreported", row.try_get::<i64, _>("unreported")?)?,
-    event: NewEvent {
-        source: row.try_get("source")?,
-        registry: parsed("registry", row.try_get("registry")?)?,
-        repository: parsed("repository", row.try_get("repository")?)?,
-        tag: parsed_option("tag", row.try_get("tag")?)?,
-        digest: parsed_option("digest", row.try_get("digest")?)?,
-        received_at: row.try_get("received_at")?,
+    event: match row.try_get::<String, _>("kind")?.as_str() {
+        "look" => Announced::Look(NewLook {
+            source: row.try_get("source")?,
+            registry: parsed("registry", row.try_get("registry")?)?,
+            received_at: row.try_get("received_at")?,
+        }),
+        "push" => Announced::Push(NewEvent {
+            source: row.try_get("source")?,
+            registry: parsed("registry", row.try_get("registry")?)?,
+            repository: parsed("repository", row.try_get("repository")?)?,
+            tag: parsed_option("tag", row.try_get("tag")?)?,
+            digest: parsed_option("digest", row.try_get("digest")?)?,
+            received_at: row.try_get("received_at")?,
+        }),
+        // A later version's: it is parked until that version takes it.
+        kind => {
+            let unknown = UnknownWord { set: "kind of event", word: kind.to_owned() };
+            return Err(corrupt("kind", unknown));
+        }
     },
 }));
 
@@ -149,7 +170,7 @@ WHERE id = (
             "due_at, id LIMIT 1 ",
             $claim,
             ")
-RETURNING id, state, lease, attempts, source, registry, repository, tag, digest, received_at, absences, absent_since, unreported"
+RETURNING id, state, lease, attempts, kind, source, registry, repository, tag, digest, received_at, absences, absent_since, unreported"
         )
     };
 }
@@ -220,8 +241,13 @@ VALUES ($1, $2, '', $3, 'look', 'ready', ",
             }
 
             async fn due_events(&self, limit: u32) -> Result<Vec<crate::DueRepository>, crate::StoreError> {
-                const DUE: &str =
-                    crate::waiting::due_repositories!("events::due_events", "push_events", "0", "d.due_at, d.id", $now);
+                const DUE: &str = crate::waiting::due_repositories!(
+                    "events::due_events",
+                    "push_events",
+                    "CAST(0 AS BIGINT)",
+                    "d.due_at, d.id",
+                    $now
+                );
                 Ok(sqlx::query_as(DUE).bind(i64::from(limit)).fetch_all(self.reader()).await?)
             }
 

@@ -59,7 +59,7 @@ pub use certificate_keys::{CertificateKey, CertificateKeys};
 pub use conditions::{Condition, ConditionCause, Conditions};
 pub use dead_letters::{DeadLetter, DeadLetterFilter, DeadLetters, NewDeadLetter};
 pub use error::StoreError;
-pub use events::{Events, LeasedEvent, NewEvent, NewLook};
+pub use events::{Announced, Events, LeasedEvent, NewEvent, NewLook};
 pub use findings::{
     EvidenceRow, FindingFilter, FindingKind, FindingNote, FindingRow, FindingState, Findings, NewFinding, Raised,
     Severity, Sink,

@@ -239,3 +239,25 @@ async fn a_push_under_a_foreign_host_waits_as_a_letter_until_the_host_is_an_alia
     assert!(stage.store.mark_replayed(letter.id, 8).await.expect("a mark"));
     assert_eq!(waiting(&stage).await, 1);
 }
+
+#[tokio::test]
+async fn a_push_whose_announcement_was_too_large_is_found_by_a_look_and_signed() {
+    let stage = Stage::start(Options { webhooks: false, ..Options::default() }).await;
+    let registry = &stage.world.registry;
+    let first = registry.push_image("team/app", "v1", "a").await.expect("a push");
+    registry.push_image("other/app", "v1", "b").await.expect("a push");
+    assert_eq!(stage.tell(json!({"repository": "team/app", "tag": "v1"})).await.status, 202);
+    stage.settle().await;
+    stage.assert_signed_once("team/app", &first.digest, 2);
+
+    let second = registry.push_image("team/app", "v2", "c").await.expect("a push");
+    let unsigned = registry.push_image("team/app", "nightly", "d").await.expect("a push");
+    let filler = "x".repeat(usize::try_from(READ_MAX_BYTES).expect("a size"));
+    let body = notification(&stage.host, "v2", &filler);
+    let answer = post(stage.hooks, "/hooks/sandbox", &HEADERS, &body).await;
+    assert_eq!((answer.status, answer.json()["accepted"].as_u64()), (202, Some(0)), "{answer:?}");
+    stage.settle().await;
+    stage.assert_signed_once("team/app", &second.digest, 4);
+    stage.assert_signed_once("team/app", &first.digest, 4);
+    assert_eq!(stage.bundles("team/app", &unsigned.digest).len(), 0, "no rule allows its tag");
+}
