@@ -1,40 +1,57 @@
-//! A listener that nobody can hold up: request heads have a deadline, connections are counted, and a stop lets answers
+//! A listener that its peers cannot hold up. Request heads have a deadline, connections are counted in all and by peer,
+//! and where there is no place left, the connection that has waited longest for a head makes room. A stop lets answers
 //! that are under way go out.
 
-use std::pin::pin;
+mod places;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
+use axum::response::Response;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+use places::{Place, Places};
 
 /// A whole request head must arrive within this time; an idle connection is closed after it.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
-/// Most connections at once; more wait to be accepted.
+/// Most of a request that is buffered, its head included.
+const BUFFER_BYTES: usize = 64 * 1024;
+/// Most connections at once.
 const MAX_CONNECTIONS: usize = 1024;
+/// Most connections of one peer. A proxy in front of the listener is one peer.
+const MAX_OF_PEER: usize = 256;
 /// How long the system is given when it has no connection to give (too many open files, for example).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until the stop is told, then lets open connections finish the answer that they are at.
-pub(crate) async fn serve(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+pub(crate) async fn serve(listener: TcpListener, router: Router, stopped: watch::Receiver<bool>) {
+    serve_within(listener, router, Places::new(MAX_CONNECTIONS, MAX_OF_PEER), stopped).await;
+}
+
+async fn serve_within(listener: TcpListener, router: Router, places: Places, mut stopped: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &places) => accepted,
             () = told(&mut stopped) => break,
         };
-        let Some((stream, place)) = accepted else { continue };
+        let Some((stream, peer, place)) = accepted else { continue };
         let (router, stopped) = (router.clone(), stopped.clone());
-        connections.spawn(async move {
-            talk(stream, router, stopped).await;
-            drop(place);
-        });
+        connections.spawn(talk(stream, peer, router, place, stopped));
         while connections.try_join_next().is_some() {}
     }
     drop(listener);
@@ -46,13 +63,16 @@ async fn told(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let place = places.clone().acquire_owned().await.ok()?;
+/// The next connection that has a place; `None` where its peer has too many.
+async fn accept(listener: &TcpListener, places: &Places) -> Option<(TcpStream, SocketAddr, Arc<Place>)> {
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, place)),
+        Ok((stream, peer)) => {
+            let place = places.take(peer.ip()).await;
+            if place.is_none() {
+                tracing::debug!(%peer, "a connection was refused: its peer has {MAX_OF_PEER} already");
+            }
+            Some((stream, peer, Arc::new(place?)))
+        }
         Err(error) => {
             tracing::warn!(%error, "a connection could not be accepted");
             tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -61,13 +81,26 @@ async fn accept(
     }
 }
 
-async fn talk(stream: TcpStream, router: Router, mut stopped: watch::Receiver<bool>) {
+async fn talk(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    place: Arc<Place>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_DEADLINE);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_DEADLINE).max_buf_size(BUFFER_BYTES);
+    let service = Tracked { router: TowerToHyperService::new(router), peer, place: Arc::clone(&place) };
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
         () = told(&mut stopped) => None,
+        () = place.wanted() => {
+            if !place.is_answering() {
+                return tracing::debug!(%peer, "a connection without a request made room for another");
+            }
+            None
+        }
     };
     let ended = match ended {
         Some(ended) => ended,
@@ -81,46 +114,30 @@ async fn talk(stream: TcpStream, router: Router, mut stopped: watch::Receiver<bo
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+/// Tells the place when a request is answered, and the request whose it is.
+struct Tracked {
+    router: TowerToHyperService<Router>,
+    peer: SocketAddr,
+    place: Arc<Place>,
+}
 
-    use super::*;
+impl Service<Request<Incoming>> for Tracked {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_head_that_does_not_arrive_ends_the_connection() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let (_stop, stopped) = watch::channel(false);
-        tokio::spawn(serve(listener, Router::new(), stopped));
-        let mut slow = TcpStream::connect(address).await.expect("a connection");
-        slow.write_all(b"POST /hooks/x HTTP/1.1\r\nHost: ").await.expect("sent");
-        let mut answer = Vec::new();
-        tokio::time::timeout(HEAD_DEADLINE * 3, slow.read_to_end(&mut answer))
-            .await
-            .expect("closed in time")
-            .expect("closed");
-    }
-
-    #[tokio::test]
-    async fn an_answer_under_way_goes_out_before_a_stop() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let (stop, stopped) = watch::channel(false);
-        let (entered, mut inside) = tokio::sync::mpsc::channel(1);
-        let slow = axum::routing::get(async move || {
-            entered.send(()).await.expect("the test listens");
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            "done"
-        });
-        let server = tokio::spawn(serve(listener, Router::new().route("/", slow), stopped));
-        let mut client = TcpStream::connect(address).await.expect("a connection");
-        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("sent");
-        inside.recv().await.expect("the request is being answered");
-        stop.send(true).expect("the server listens");
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).await.expect("an answer");
-        assert!(answer.ends_with("done"), "{answer}");
-        server.await.expect("the server ended");
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        self.place.answers();
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        let answer = self.router.call(request);
+        let place = Arc::clone(&self.place);
+        Box::pin(async move {
+            let answer = answer.await;
+            place.waits();
+            answer
+        })
     }
 }
+
+#[cfg(test)]
+mod tests;

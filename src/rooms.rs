@@ -20,7 +20,7 @@ use signer::timestamp::TimestampAuthority;
 use signer::{Services, key};
 use toml::Spanned;
 use watcher::registry::{Auth, Registry, RegistryConfig};
-use watcher::{Identity, Limits, Platforms, Rule, Source, SourceKind, WatcherConfig};
+use watcher::{Identity, Limits, Platforms, Rule, Secrets, Source, SourceKind, WatcherConfig};
 
 use crate::config::{
     AuthTable, Config, Problems, RegistryTable, SourceAuth, SourceTable, guarded, host_spelling, password_of,
@@ -117,30 +117,13 @@ fn sources(config: &Config, problems: &mut Problems) -> BTreeMap<String, Source>
 
 fn source_of(name: &str, table: &SourceTable, problems: &mut Problems) -> Option<Source> {
     let label = format!("[source.{name}]");
-    let secret = |problems: &mut Problems| {
-        let secret = read_secret(
-            &label,
-            ("secret_file", "secret_env"),
-            table.secret_file.as_ref(),
-            table.secret_env.as_ref(),
-            problems,
-        )?;
-        if secret.expose_secret().chars().count() < MIN_SECRET {
-            problems.warn(
-                table.auth.span(),
-                format!("{label}: its secret is shorter than {MIN_SECRET} characters, and can be guessed"),
-                "make one by `openssl rand -hex 32`, and give it to the registry as well",
-            );
-        }
-        Some(secret)
-    };
     let auth = match table.auth.get_ref() {
         SourceAuth::None => watcher::SourceAuth::None,
-        SourceAuth::Bearer => watcher::SourceAuth::Bearer(secret(problems)?),
-        SourceAuth::HmacSha256 => watcher::SourceAuth::HmacSha256(secret(problems)?),
+        SourceAuth::Bearer => watcher::SourceAuth::Bearer(secrets_of(&label, table, problems)?),
+        SourceAuth::HmacSha256 => watcher::SourceAuth::HmacSha256(secrets_of(&label, table, problems)?),
         SourceAuth::Basic => {
             let username = table.username.as_ref()?.get_ref().clone();
-            watcher::SourceAuth::Basic { username, password: secret(problems)? }
+            watcher::SourceAuth::Basic { username, passwords: secrets_of(&label, table, problems)? }
         }
     };
     let kind = if table.kind.get_ref() == "generic" { SourceKind::Generic } else { SourceKind::Distribution };
@@ -151,6 +134,33 @@ fn source_of(name: &str, table: &SourceTable, problems: &mut Problems) -> Option
         repositories: table.repositories.iter().filter_map(|glob| glob.get_ref().parse().ok()).collect(),
         auth,
     })
+}
+
+/// Every secret that is valid for a source.
+fn secrets_of(label: &str, table: &SourceTable, problems: &mut Problems) -> Option<Secrets> {
+    let warn_of_a_short_one = |secret: &secrecy::SecretString, problems: &mut Problems| {
+        if secret.expose_secret().chars().count() < MIN_SECRET {
+            problems.warn(
+                table.auth.span(),
+                format!("{label}: its secret is shorter than {MIN_SECRET} characters, and can be guessed"),
+                "make one by `openssl rand -hex 32`, and give it to the registry as well",
+            );
+        }
+    };
+    let Some(files) = &table.secret_files else {
+        let keys = ("secret_file", "secret_env");
+        let secret = read_secret(label, keys, table.secret_file.as_ref(), table.secret_env.as_ref(), problems)?;
+        warn_of_a_short_one(&secret, problems);
+        return Some(secret.into());
+    };
+    let keys = ("secret_files", "");
+    // Each file that is wrong is said, not the first alone.
+    let read: Vec<_> =
+        files.get_ref().iter().map(|file| read_secret(label, keys, Some(file), None, problems)).collect();
+    for secret in read.iter().flatten() {
+        warn_of_a_short_one(secret, problems);
+    }
+    read.into_iter().collect::<Option<Vec<_>>>().map(Secrets::new)
 }
 
 fn host(text: &Spanned<String>, problems: &mut Problems) -> Option<RegistryHost> {

@@ -6,12 +6,13 @@ mod registries;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use toml::Spanned;
 use url::Url;
 use watcher::glob::Glob;
 
-use super::file::{File, SourceAuth};
+use super::file::{File, SourceAuth, SourceTable};
 use super::{Problems, host_spelling};
 
 /// Where webhooks are taken when the file does not say.
@@ -226,7 +227,13 @@ fn sources(file: &File, problems: &mut Problems) {
                 format!("add [registry.\"{}\"], or name one that is there", table.registry.get_ref()),
             );
         }
-        let has_secret = table.secret_file.is_some() || table.secret_env.is_some();
+        let has_secret = table.secret_file.is_some() || table.secret_files.is_some() || table.secret_env.is_some();
+        if let Some(files) = &table.secret_files {
+            secret_files(name, table, files, problems);
+        }
+        for alias in &table.host_aliases {
+            host_alias(name, alias, problems);
+        }
         match table.auth.get_ref() {
             SourceAuth::None if !loopback => problems.note(
                 table.auth.span(),
@@ -237,7 +244,7 @@ fn sources(file: &File, problems: &mut Problems) {
             _ if !has_secret => problems.note(
                 table.auth.span(),
                 format!("[source.{name}] has no secret"),
-                "add secret_file = \"…\" (or secret_env); `auth = \"none\"` is for loopback only",
+                "add secret_file = \"…\" (or secret_files, or secret_env); `auth = \"none\"` is for loopback only",
             ),
             SourceAuth::Basic if table.username.is_none() => {
                 problems.note(
@@ -257,6 +264,39 @@ fn sources(file: &File, problems: &mut Problems) {
                 );
             }
         }
+    }
+}
+
+/// Each secret is compared with each request, so there are not many.
+const MAX_SECRETS: usize = 8;
+
+fn secret_files(name: &str, table: &SourceTable, files: &Spanned<Vec<Spanned<PathBuf>>>, problems: &mut Problems) {
+    if table.secret_file.is_some() || table.secret_env.is_some() {
+        problems.note(
+            files.span(),
+            format!("[source.{name}] has secret_files beside secret_file or secret_env"),
+            "put every secret that is valid into secret_files, or keep the other key alone",
+        );
+    }
+    if files.get_ref().is_empty() || files.get_ref().len() > MAX_SECRETS {
+        problems.note(
+            files.span(),
+            format!("[source.{name}] secret_files names {} files", files.get_ref().len()),
+            format!("name 1 to {MAX_SECRETS}: the new secret, and the old one until no sender uses it"),
+        );
+    }
+}
+
+/// An alias is compared with `host[:port]` of an event, so anything else would never be met.
+fn host_alias(name: &str, alias: &Spanned<String>, problems: &mut Problems) {
+    let text = alias.get_ref();
+    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    if text.is_empty() || !text.bytes().all(is_host) {
+        problems.note(
+            alias.span(),
+            format!("[source.{name}] host_aliases: {text:?} is no HOST or HOST:PORT"),
+            "write it as the warning of the event names it, without a scheme and without a path",
+        );
     }
 }
 

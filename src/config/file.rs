@@ -143,6 +143,8 @@ pub(crate) struct SourceTable {
     pub(crate) auth: Spanned<SourceAuth>,
     pub(crate) username: Option<Spanned<String>>,
     pub(crate) secret_file: Option<Spanned<PathBuf>>,
+    /// Several secrets that are valid at once: the new one, and the old one that senders still use.
+    pub(crate) secret_files: Option<Spanned<Vec<Spanned<PathBuf>>>>,
     pub(crate) secret_env: Option<Spanned<String>>,
     #[serde(default)]
     pub(crate) repositories: Vec<Spanned<String>>,

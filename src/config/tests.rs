@@ -134,6 +134,37 @@ fn a_source_without_a_secret_is_for_loopback_only() {
 }
 
 #[test]
+fn several_secrets_are_given_by_files_and_by_nothing_beside_them() {
+    let with = |line: &str| GOOD.replace("secret_env = \"HOOK_SECRET\"", line);
+    assert!(Config::parse(Path::new("t.toml"), with("secret_files = [\"new\", \"old\"]")).is_ok());
+    let nine = (0..9).map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(", ");
+    for (line, word) in [
+        ("secret_files = []".to_owned(), "names 0 files"),
+        (format!("secret_files = [{nine}]"), "names 9 files"),
+        ("secret_files = [\"a\"]\nsecret_file = \"b\"".to_owned(), "beside"),
+        ("secret_files = [\"a\"]\nsecret_env = \"B\"".to_owned(), "beside"),
+    ] {
+        let (at, what) = problem(&with(&line));
+        assert_eq!(at, Some(7), "{what}");
+        assert!(what.contains("[source.ci]") && what.contains(word), "{what}");
+    }
+}
+
+#[test]
+fn an_alias_that_no_event_could_name_is_refused() {
+    let with =
+        |alias: &str| GOOD.replace("auth = \"bearer\"", &format!("auth = \"bearer\"\nhost_aliases = [{alias:?}]"));
+    for alias in ["127.0.0.1:5000", "localhost:5000", "[::1]:5000", "registry_1"] {
+        assert!(Config::parse(Path::new("t.toml"), with(alias)).is_ok(), "{alias}");
+    }
+    for alias in ["https://registry.example.com", "registry.example.com/", "", "a b", "*.example.com"] {
+        let (line, what) = problem(&with(alias));
+        assert_eq!(line, Some(7), "{what}");
+        assert!(what.contains("host_aliases"), "{what}");
+    }
+}
+
+#[test]
 fn what_is_not_built_says_so() {
     for (text, word) in [
         ("[queue]\nurl = \"amqp://localhost\"\n", "RabbitMQ"),

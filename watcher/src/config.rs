@@ -12,6 +12,9 @@ use signer::key::KeyBackend;
 
 use crate::glob::Glob;
 use crate::registry::Registry;
+use crate::webhook::distribution::Distribution;
+use crate::webhook::format::WebhookFormat;
+use crate::webhook::generic::Generic;
 
 /// Everything the room needs. A process that only takes webhooks leaves `registries`, `rules` and
 /// `identities` empty: it needs no key and no registry credential.
@@ -54,22 +57,59 @@ pub enum SourceKind {
     Generic,
 }
 
+impl SourceKind {
+    /// How requests of this format are judged and read.
+    pub fn format(self) -> &'static dyn WebhookFormat {
+        match self {
+            Self::Distribution => &Distribution,
+            Self::Generic => &Generic,
+        }
+    }
+}
+
 /// What a sender must present, checked before its body is read as JSON.
 #[derive(Clone, Debug)]
 pub enum SourceAuth {
     /// `Authorization: Bearer <secret>`.
-    Bearer(SecretString),
+    Bearer(Secrets),
     /// `Authorization: Basic …`.
     Basic {
         /// The user name.
         username: String,
-        /// The password.
-        password: SecretString,
+        /// The passwords, each of them good.
+        passwords: Secrets,
     },
     /// `X-Sealwatch-Signature` or `X-Hub-Signature-256`: `sha256=<hex>` of HMAC-SHA256 over the body's bytes.
-    HmacSha256(SecretString),
+    HmacSha256(Secrets),
     /// Nothing. The roof refuses it unless the listener is loopback.
     None,
+}
+
+/// The secrets of one source. More than one while it is replaced: the new one, and the old one that senders still use.
+#[derive(Clone, Debug)]
+pub struct Secrets(Vec<SecretString>);
+
+impl Secrets {
+    /// Each of them is good. An empty one opens nothing.
+    pub fn new(all: Vec<SecretString>) -> Self {
+        Self(all)
+    }
+
+    pub(crate) fn all(&self) -> &[SecretString] {
+        &self.0
+    }
+}
+
+impl From<SecretString> for Secrets {
+    fn from(secret: SecretString) -> Self {
+        Self(vec![secret])
+    }
+}
+
+impl From<&str> for Secrets {
+    fn from(secret: &str) -> Self {
+        SecretString::from(secret).into()
+    }
 }
 
 /// What is signed, and how.

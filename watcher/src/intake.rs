@@ -7,7 +7,7 @@ pub mod store;
 
 use std::time::Duration;
 
-use ::store::{Claim, LeasedEvent, NewEvent, NewJob, ParkedBecause, Postponed, Skip, StoreError};
+use ::store::{Claim, LeasedEvent, NewEvent, NewJob, NewLook, ParkedBecause, Postponed, Skip, StoreError};
 use async_trait::async_trait;
 
 pub use self::store::StoreIntake;
@@ -17,6 +17,9 @@ pub use self::store::StoreIntake;
 pub trait Intake: Send + Sync {
     /// Keeps the events. They survive a crash once this has returned.
     async fn publish(&self, events: &[NewEvent]) -> Result<(), IntakeError>;
+
+    /// Keeps the wish to look at the repositories of a source. It survives a crash once this has returned.
+    async fn publish_look(&self, look: &NewLook) -> Result<(), IntakeError>;
 
     /// The next event for which there is a place, ours until the lease is over. `place` answers whether there is one for
     /// work in a registry and repository; it is asked before the event is taken, and what it answered last is used.

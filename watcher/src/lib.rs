@@ -27,7 +27,7 @@ mod turns;
 pub mod webhook;
 pub mod worker;
 
-pub use config::{Identity, Limits, Platforms, Rule, Source, SourceAuth, SourceKind, WatcherConfig};
+pub use config::{Identity, Limits, Platforms, Rule, Secrets, Source, SourceAuth, SourceKind, WatcherConfig};
 pub use endpoint::Endpoint;
 pub use glob::Glob;
 pub use intake::Intake;

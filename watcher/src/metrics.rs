@@ -14,6 +14,7 @@ pub struct Metrics {
     hook_refusals: IntCounterVec,
     auth_failures: IntCounterVec,
     dead_letters: IntCounter,
+    dead_letters_dropped: IntCounterVec,
     last_event: prometheus::GaugeVec,
     skips: IntCounterVec,
     signatures: IntCounterVec,
@@ -78,6 +79,11 @@ impl Metrics {
                 &["source"],
             )?,
             dead_letters,
+            dead_letters_dropped: counters(
+                "watcher_dead_letters_dropped_total",
+                "Bodies that were not kept because their source had its dead letters of the day",
+                &["source"],
+            )?,
             last_event,
             skips: counters("watcher_skips_total", "Events and digests that were not signed, by reason", &["reason"])?,
             signatures: counters(
@@ -122,6 +128,10 @@ impl Metrics {
 
     pub(crate) fn dead_letter(&self) {
         self.dead_letters.inc();
+    }
+
+    pub(crate) fn dead_letter_dropped(&self, source: &str) {
+        self.dead_letters_dropped.with_label_values(&[source]).inc();
     }
 
     pub(crate) fn skipped(&self, reason: &'static str) {

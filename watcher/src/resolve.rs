@@ -8,7 +8,7 @@ mod sweep;
 use std::time::{Duration, Instant};
 
 use bundle::{Digest, ImageName, Tag};
-use store::{JobClass, LeasedEvent, NewEvent, NewJob, Skip, Store};
+use store::{JobClass, NewEvent, NewJob, NewLook, Skip, Store};
 
 pub use sweep::Sweeps;
 
@@ -53,8 +53,7 @@ pub struct Resolver<'r> {
 
 impl Resolver<'_> {
     /// What the event means. `now` is for the rows that come of it; `asked` is when we took the event up.
-    pub async fn resolve(&self, leased: &LeasedEvent, now: i64, asked: Instant) -> Result<Resolved, WorkError> {
-        let event = &leased.event;
+    pub async fn resolve(&self, event: &NewEvent, now: i64, asked: Instant) -> Result<Resolved, WorkError> {
         let mut answer = Answer::new(event, now);
         match (&event.tag, &event.digest) {
             (Some(tag), digest) => {
@@ -127,6 +126,26 @@ impl Resolver<'_> {
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// Every image of a repository that a tag points to which the rules allow, for a look.
+    pub async fn all_of(&self, name: &ImageName, look: &NewLook) -> Result<Vec<NewJob>, WorkError> {
+        if !self.rules.iter().any(|rule| rule.matches_repository(name)) {
+            return Ok(Vec::new());
+        }
+        let sweep = self.look_at_all_tags(name).await?;
+        if !sweep.complete {
+            tracing::warn!(repository = %name, "{name} has more tags than are looked at: what the others name is not seen");
+        }
+        let job = |(digest, tag): (Digest, Tag)| NewJob {
+            registry: name.registry.clone(),
+            repository: name.repository.clone(),
+            digest,
+            tag: Some(tag),
+            class: JobClass::Push,
+            pushed_at: Some(look.received_at),
+        };
+        Ok(sweep.tags.into_iter().map(job).collect())
     }
 
     /// The tag points to `digest` now.

@@ -8,6 +8,7 @@ mod existing;
 mod failure;
 mod job;
 mod locks;
+mod look;
 mod places;
 mod run;
 mod signature;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use store::{Claim, LeasedEvent, NewEvent, NewJob, ParkedBecause, Postponed, Skip, Store, Wanted};
+use store::{Claim, LeasedEvent, NewEvent, NewJob, NewLook, ParkedBecause, Postponed, Skip, Store, Wanted};
 use tokio::sync::Notify;
 
 use super::{Intake, IntakeError};
@@ -31,6 +31,12 @@ impl StoreIntake {
 impl Intake for StoreIntake {
     async fn publish(&self, events: &[NewEvent]) -> Result<(), IntakeError> {
         self.store.record_events(events).await?;
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    async fn publish_look(&self, look: &NewLook) -> Result<(), IntakeError> {
+        self.store.record_look(look).await?;
         self.wake.notify_one();
         Ok(())
     }

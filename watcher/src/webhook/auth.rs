@@ -1,4 +1,5 @@
-//! What a sender must present. Comparisons take the same time whatever is wrong, and reveal no length.
+//! What a sender must present. Comparisons take the same time whatever is wrong, and reveal no length; where several
+//! secrets are valid, each of them is always compared.
 
 use axum::http::{HeaderMap, header};
 use base64::Engine;
@@ -8,7 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::config::SourceAuth;
+use super::format::Proof;
+use crate::config::{Secrets, SourceAuth};
 
 /// The credential was wrong or missing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,40 +20,67 @@ pub struct Denied {
 }
 
 const SIGNATURE_HEADERS: [&str; 2] = ["x-sealwatch-signature", "x-hub-signature-256"];
+const MAC_BYTES: usize = 32;
 
 /// The part of the check that needs no body, so that a stranger's body is not even read.
-pub fn check_headers(auth: &SourceAuth, headers: &HeaderMap) -> Result<(), Denied> {
+///
+/// # Errors
+/// The credential is wrong or missing.
+pub fn check_head(auth: &SourceAuth, headers: &HeaderMap) -> Result<Proof, Denied> {
     let denied = Denied { challenge: challenge(auth) };
     match auth {
-        SourceAuth::Bearer(secret) => {
+        SourceAuth::Bearer(secrets) => {
             let presented = credential(headers, "bearer").ok_or(denied)?;
-            allow(same(presented.as_bytes(), secret), denied)
+            allow(is_one_of(presented.as_bytes(), secrets), denied)
         }
-        SourceAuth::Basic { username, password } => {
+        SourceAuth::Basic { username, passwords } => {
             let presented = credential(headers, "basic").and_then(|text| STANDARD.decode(text).ok()).ok_or(denied)?;
             let colon = presented.iter().position(|byte| *byte == b':').ok_or(denied)?;
             let (user, rest) = presented.split_at(colon);
             // Both are always compared.
-            allow(same_bytes(user, username.as_bytes()) & same(&rest[1..], password), denied)
+            allow(same_bytes(user, username.as_bytes()) & is_one_of(&rest[1..], passwords), denied)
         }
-        SourceAuth::HmacSha256(_) => presented_mac(headers).map(|_| ()).ok_or(denied),
-        SourceAuth::None => Ok(()),
+        SourceAuth::HmacSha256(secrets) => {
+            let presented = presented_mac(headers).ok_or(denied)?;
+            Ok(Proof::OverBody(MacCheck::new(secrets, presented, denied)))
+        }
+        SourceAuth::None => Ok(Proof::Given),
     }
 }
 
-/// The part of the check that is over the body's bytes. They are not looked at otherwise before it is done.
-pub fn check_body(auth: &SourceAuth, headers: &HeaderMap, body: &[u8]) -> Result<(), Denied> {
-    let SourceAuth::HmacSha256(secret) = auth else { return Ok(()) };
-    let denied = Denied { challenge: challenge(auth) };
-    let presented = presented_mac(headers).ok_or(denied)?;
-    let secret = secret.expose_secret().as_bytes();
-    if secret.is_empty() {
-        return Err(denied);
+/// The code over a body's bytes, computed while they arrive, under each secret that is valid.
+pub struct MacCheck {
+    macs: Vec<Hmac<Sha256>>,
+    presented: Vec<u8>,
+    denied: Denied,
+}
+
+impl MacCheck {
+    fn new(secrets: &Secrets, presented: Vec<u8>, denied: Denied) -> Self {
+        let keys = secrets.all().iter().map(|secret| secret.expose_secret().as_bytes());
+        // An empty secret is no secret.
+        let macs = keys.filter(|key| !key.is_empty()).filter_map(|key| Hmac::new_from_slice(key).ok()).collect();
+        Self { macs, presented, denied }
     }
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret).map_err(|_| denied)?;
-    mac.update(body);
-    // Compares in constant time.
-    mac.verify_slice(&presented).map_err(|_| denied)
+
+    /// Takes the next bytes of the body.
+    pub fn update(&mut self, bytes: &[u8]) {
+        for mac in &mut self.macs {
+            mac.update(bytes);
+        }
+    }
+
+    /// The body is complete.
+    ///
+    /// # Errors
+    /// The code is wrong.
+    pub fn verify(self) -> Result<(), Denied> {
+        let mut equal = Choice::from(0);
+        for mac in self.macs {
+            equal |= mac.finalize().into_bytes().as_slice().ct_eq(&self.presented);
+        }
+        allow(equal, self.denied).map(|_| ())
+    }
 }
 
 fn challenge(auth: &SourceAuth) -> &'static str {
@@ -81,21 +110,23 @@ fn presented_mac(headers: &HeaderMap) -> Option<Vec<u8>> {
     if values.next().is_some() {
         return None;
     }
-    hex::decode(value.strip_prefix("sha256=")?).ok()
+    hex::decode(value.strip_prefix("sha256=")?).ok().filter(|mac| mac.len() == MAC_BYTES)
 }
 
-fn same(presented: &[u8], secret: &SecretString) -> Choice {
-    same_bytes(presented, secret.expose_secret().as_bytes())
+/// Whether it is one of the secrets. None is left out, whichever was right.
+fn is_one_of(presented: &[u8], secrets: &Secrets) -> Choice {
+    let compared = |secret: &SecretString| same_bytes(presented, secret.expose_secret().as_bytes());
+    secrets.all().iter().fold(Choice::from(0), |any, secret| any | compared(secret))
 }
 
-/// Compares hashes, so that not even the length of the secret shows. An empty secret is nobody's.
+/// Compares hashes, so that not even the length of the secret shows. An empty secret opens nothing.
 fn same_bytes(presented: &[u8], wanted: &[u8]) -> Choice {
     let equal = Sha256::digest(presented).as_slice().ct_eq(Sha256::digest(wanted).as_slice());
     equal & Choice::from(u8::from(!wanted.is_empty()))
 }
 
-fn allow(equal: Choice, denied: Denied) -> Result<(), Denied> {
-    if bool::from(equal) { Ok(()) } else { Err(denied) }
+fn allow(equal: Choice, denied: Denied) -> Result<Proof, Denied> {
+    if bool::from(equal) { Ok(Proof::Given) } else { Err(denied) }
 }
 
 #[cfg(test)]
@@ -116,7 +147,14 @@ mod tests {
 
     fn allowed(auth: &SourceAuth, pairs: &[(&str, &str)], body: &[u8]) -> bool {
         let headers = headers(pairs);
-        check_headers(auth, &headers).is_ok() && check_body(auth, &headers, body).is_ok()
+        match check_head(auth, &headers) {
+            Ok(Proof::Given) => true,
+            Ok(Proof::OverBody(mut mac)) => {
+                body.chunks(5).for_each(|piece| mac.update(piece));
+                mac.verify().is_ok()
+            }
+            Err(_) => false,
+        }
     }
 
     #[test]
@@ -135,7 +173,7 @@ mod tests {
 
     #[test]
     fn basic_needs_user_and_password() {
-        let auth = SourceAuth::Basic { username: "zot".to_owned(), password: "p:w".into() };
+        let auth = SourceAuth::Basic { username: "zot".to_owned(), passwords: "p:w".into() };
         let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
         assert!(allowed(&auth, &[("authorization", &basic("zot:p:w"))], b""));
         for text in ["zot:p", "zo:p:w", "zot", ":p:w", "zot:p:w "] {
@@ -169,5 +207,43 @@ mod tests {
         let signed = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
         assert!(!allowed(&SourceAuth::Bearer("".into()), &[("authorization", "Bearer ")], b""));
         assert!(!allowed(&SourceAuth::HmacSha256("".into()), &[("x-hub-signature-256", &signed)], b""));
+    }
+
+    #[test]
+    fn several_secrets_are_valid_at_once_and_no_mixture_of_them() {
+        let both = || Secrets::new(vec!["new-secret".into(), "old-secret".into()]);
+        let bearer = SourceAuth::Bearer(both());
+        for (secret, may) in [("new-secret", true), ("old-secret", true), ("new-secretold-secret", false), ("", false)]
+        {
+            let value = format!("Bearer {secret}");
+            assert_eq!(allowed(&bearer, &[("authorization", &value)], b""), may, "{secret}");
+            let basic = SourceAuth::Basic { username: "zot".to_owned(), passwords: both() };
+            let value = format!("Basic {}", STANDARD.encode(format!("zot:{secret}")));
+            assert_eq!(allowed(&basic, &[("authorization", &value)], b""), may, "{secret}");
+            let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any length");
+            mac.update(b"a body in pieces");
+            let signed = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
+            let presented = [("x-sealwatch-signature", signed.as_str())];
+            assert_eq!(allowed(&SourceAuth::HmacSha256(both()), &presented, b"a body in pieces"), may, "{secret}");
+            assert!(!allowed(&SourceAuth::HmacSha256(both()), &presented, b"a body in pieces "), "{secret}");
+        }
+    }
+
+    #[test]
+    fn a_list_without_a_secret_opens_nothing() {
+        let none = || Secrets::new(Vec::new());
+        assert!(!allowed(&SourceAuth::Bearer(none()), &[("authorization", "Bearer ")], b""));
+        let zeros = format!("sha256={}", "00".repeat(MAC_BYTES));
+        assert!(!allowed(&SourceAuth::HmacSha256(none()), &[("x-hub-signature-256", &zeros)], b""));
+        let mixed = Secrets::new(vec!["".into(), "good".into()]);
+        assert!(!allowed(&SourceAuth::Bearer(mixed.clone()), &[("authorization", "Bearer ")], b""));
+        assert!(allowed(&SourceAuth::Bearer(mixed), &[("authorization", "Bearer good")], b""));
+    }
+
+    #[test]
+    fn no_secret_shows_where_a_source_is_printed() {
+        let secrets = Secrets::new(vec!["canary-one".into(), "canary-two".into()]);
+        let shown = format!("{:?}", SourceAuth::Bearer(secrets));
+        assert!(!shown.contains("canary"), "{shown}");
     }
 }

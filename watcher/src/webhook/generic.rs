@@ -7,86 +7,44 @@
 //! `repository` and one of `tag` and `digest` are needed; `registry` may name the registry, and must then name the
 //! source's own. Several at once: `{"events": [{…}, {…}]}`. Other members are ignored.
 
-use serde_json::Value;
+use axum::http::request::Parts;
 
-use super::parsed::{self, Ignored, Junk, Parsed, PushEvent};
+use super::auth;
+use super::format::{BodyReader, Opening, WebhookFormat};
+use super::members::{Fields, Member, MemberReader, Shape};
+use super::parsed::{self, Ignored, PushEvent};
+use crate::config::SourceAuth;
+use crate::webhook::auth::Denied;
 
-/// What the body told. Nothing in it is trusted.
-pub fn parse(body: &[u8]) -> Result<Parsed, Junk> {
-    let value: Value = serde_json::from_slice(body).map_err(|_| Junk::NotJson)?;
-    let members = value.as_object().ok_or(Junk::NotThisFormat)?;
-    let events = match members.get("events") {
-        Some(Value::Array(events)) => events.as_slice(),
-        Some(_) => return Err(Junk::NotThisFormat),
-        None if members.contains_key("repository") => std::slice::from_ref(&value),
-        None => return Err(Junk::NotThisFormat),
-    };
-    let mut parsed = Parsed::default();
-    for event in events {
-        match push(event) {
-            Ok(push) => parsed.pushes.push(push),
-            Err(reason) => parsed.ignored.add(reason),
-        }
+/// Our own JSON.
+pub struct Generic;
+
+impl WebhookFormat for Generic {
+    fn open(&self, head: &Parts, auth: &SourceAuth) -> Result<Opening, Denied> {
+        auth::check_head(auth, &head.headers).map(Opening::Body)
     }
-    Ok(parsed)
+
+    fn reader(&self) -> Box<dyn BodyReader> {
+        Box::new(MemberReader::new(&SHAPE))
+    }
 }
 
-fn push(event: &Value) -> Result<PushEvent, Ignored> {
-    let hosts = parsed::text(event, "registry")?.map(str::to_owned).into_iter().collect();
-    parsed::reference(
-        hosts,
-        parsed::text(event, "repository")?,
-        parsed::text(event, "tag")?,
-        parsed::text(event, "digest")?,
-    )
+static SHAPE: Shape = Shape {
+    list: "events",
+    lone: Some("repository"),
+    members: &[
+        Member { within: None, name: "registry" },
+        Member { within: None, name: "repository" },
+        Member { within: None, name: "tag" },
+        Member { within: None, name: "digest" },
+    ],
+    read: push,
+};
+
+fn push(event: &Fields) -> Result<PushEvent, Ignored> {
+    let hosts = event.text(None, "registry")?.map(str::to_owned).into_iter().collect();
+    parsed::reference(hosts, event.text(None, "repository")?, event.text(None, "tag")?, event.text(None, "digest")?)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const DIGEST: &str = "sha256:14a6d53f5527ad8f10c2b22ca5ad969d9a09ca7abc1b585b6e07d317b71016b4";
-
-    #[test]
-    fn a_tag_or_a_digest_is_enough_and_neither_is_not() {
-        let read = |body: String| {
-            let parsed = parse(body.as_bytes()).expect("our format");
-            (parsed.pushes.len(), parsed.ignored.iter().next().map(|(reason, _)| reason))
-        };
-        assert_eq!(read(r#"{"repository":"team/app","tag":"v1"}"#.to_owned()), (1, None));
-        assert_eq!(read(format!(r#"{{"repository":"team/app","digest":"{DIGEST}"}}"#)), (1, None));
-        assert_eq!(read(format!(r#"{{"repository":"team/app","tag":null,"digest":"{DIGEST}"}}"#)), (1, None));
-        assert_eq!(read(r#"{"repository":"team/app"}"#.to_owned()), (0, Some(Ignored::MalformedReference)));
-        assert_eq!(read(r#"{"repository":"../app","tag":"v1"}"#.to_owned()), (0, Some(Ignored::MalformedReference)));
-        assert_eq!(read(r#"{"repository":["a"],"tag":"v1"}"#.to_owned()), (0, Some(Ignored::MalformedReference)));
-        let own = format!(r#"{{"repository":"team/app","tag":"sha256-{}.sig"}}"#, &DIGEST[7..]);
-        assert_eq!(read(own), (0, Some(Ignored::SignatureTag)));
-    }
-
-    #[test]
-    fn several_events_come_in_one_body() {
-        let parsed = parse(
-            br#"{"events":[{"repository":"a/b","tag":"v1","registry":"r.example"},{"repository":"a/b","tag":"v2"},3]}"#,
-        )
-        .expect("our format");
-        assert_eq!(parsed.pushes.len(), 2);
-        assert_eq!(parsed.pushes[0].unverified_hosts, ["r.example"]);
-        assert_eq!(parsed.ignored.iter().collect::<Vec<_>>(), [(Ignored::MalformedReference, 1)]);
-    }
-
-    #[test]
-    fn junk_is_junk() {
-        assert_eq!(parse(b"hello").err(), Some(Junk::NotJson));
-        for body in ["[]", "{}", "7", r#"{"events":7}"#, r#"{"name":"team/app"}"#] {
-            assert_eq!(parse(body.as_bytes()).err(), Some(Junk::NotThisFormat), "{body}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_the_parser_panic(body in proptest::collection::vec(any::<u8>(), 0..512)) {
-            let _ = parse(&body);
-        }
-    }
-}
+mod tests;

@@ -1,19 +1,10 @@
-//! What a webhook's body said, in checked types; and what was left out, counted by reason.
+//! What a webhook's body says, in checked types; and what is left out, counted by reason.
 
 use std::collections::BTreeMap;
 
 use bundle::{Digest, Repository, Tag};
 
-/// What one body said.
-#[derive(Debug, Default)]
-pub struct Parsed {
-    /// The pushes that it told of.
-    pub pushes: Vec<PushEvent>,
-    /// Everything else in it.
-    pub ignored: Tally,
-}
-
-/// Somebody says that something was pushed. It is only a wake-up: the registry is asked what is true.
+/// A sender says that something was pushed. It is only a wake-up: the registry is asked what is true.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PushEvent {
     /// The registry, as the body spells it, each time that it does. Never used to find a registry or a
@@ -63,6 +54,8 @@ pub enum Ignored {
     ForeignRepository,
     /// The same body said it before.
     Duplicate,
+    /// The body has more events than are taken from one.
+    TooMany,
 }
 
 impl Ignored {
@@ -76,6 +69,7 @@ impl Ignored {
             Self::ForeignHost => "foreign_host",
             Self::ForeignRepository => "foreign_repository",
             Self::Duplicate => "duplicate",
+            Self::TooMany => "too_many_events",
         }
     }
 }
@@ -95,20 +89,11 @@ impl Tally {
         self.0.iter().map(|(reason, count)| (*reason, *count))
     }
 
-    /// The reason for which the body should be kept as a dead letter, if there is one: something meant to be a
-    /// push that we could not read.
+    /// The reason for which the body is kept as a dead letter, if there is one: it means a push that did not become an
+    /// event.
     pub fn worth_keeping(&self) -> Option<&'static str> {
-        self.0.contains_key(&Ignored::MalformedReference).then_some(Ignored::MalformedReference.as_str())
-    }
-}
-
-/// Text of a JSON member: absent, null and "" are all "not said"; anything but text is malformed.
-pub(super) fn text<'v>(value: &'v serde_json::Value, member: &str) -> Result<Option<&'v str>, Ignored> {
-    match value.get(member) {
-        None | Some(serde_json::Value::Null) => Ok(None),
-        Some(serde_json::Value::String(text)) if text.is_empty() => Ok(None),
-        Some(serde_json::Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(Ignored::MalformedReference),
+        let reasons = [Ignored::TooMany, Ignored::ForeignHost, Ignored::MalformedReference];
+        reasons.into_iter().find(|reason| self.0.contains_key(reason)).map(Ignored::as_str)
     }
 }
 

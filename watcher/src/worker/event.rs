@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use bundle::ImageName;
-use store::{LeasedEvent, ParkedBecause, Skip};
+use bundle::{ImageName, RegistryHost};
+use store::{Announced, LeasedEvent, NewEvent, ParkedBecause, Skip};
 
 use super::failure::{Next, Tried};
 use super::{Worker, backoff};
@@ -18,11 +18,14 @@ use crate::resolve::{Resolved, Resolver};
 impl Worker {
     /// Brings an event to its end, or puts it back.
     pub(super) async fn handle_event(&self, leased: &LeasedEvent) {
-        let event = &leased.event;
+        let event = match &leased.event {
+            Announced::Push(event) => event,
+            Announced::Look(look) => return self.handle_look(leased, look).await,
+        };
         let name = ImageName { registry: event.registry.clone(), repository: event.repository.clone() };
         // An event has no heartbeat: it is done within its lease, or tried again.
         let within = self.limits.lease.mul_f32(0.8);
-        let resolved = match tokio::time::timeout(within, self.resolve(leased)).await {
+        let resolved = match tokio::time::timeout(within, self.resolve(event)).await {
             Ok(resolved) => resolved,
             Err(_) => Err(WorkError::TimedOut { seconds: within.as_secs() }),
         };
@@ -32,7 +35,7 @@ impl Worker {
                 match self.intake.ack(leased, &jobs, &skips).await {
                     Ok(true) => {
                         crash_point("resolved");
-                        self.tell_event(leased, &name, &jobs, &skips);
+                        self.tell_event(event, &name, &jobs, &skips);
                         return;
                     }
                     Ok(false) => return tracing::debug!(event.id = leased.id, "the lease of an event was lost"),
@@ -52,31 +55,33 @@ impl Worker {
             }
             Err(error) => error,
         };
-        self.event_failed(leased, &name, &error).await;
+        self.event_failed(leased, event, &name, &error).await;
     }
 
-    async fn resolve(&self, leased: &LeasedEvent) -> Result<Resolved, WorkError> {
+    async fn resolve(&self, event: &NewEvent) -> Result<Resolved, WorkError> {
         let (asked, now) = (Instant::now(), clock::now_ms());
-        let event = &leased.event;
-        let Some(registry) = self.registry(&event.registry) else {
+        self.resolver(&event.registry)?.resolve(event, now, asked).await
+    }
+
+    /// What asks a registry, while it is not in trouble.
+    pub(super) fn resolver(&self, host: &RegistryHost) -> Result<Resolver<'_>, WorkError> {
+        let Some(registry) = self.registry(host) else {
             // Parked and not forgotten: another worker's file, or a later one, may name it.
-            return Err(WorkError::UnknownRegistry { host: event.registry.to_string() });
+            return Err(WorkError::UnknownRegistry { host: host.to_string() });
         };
-        self.pass(&Endpoint::Registry(event.registry.clone()))?;
-        let resolver = Resolver {
+        self.pass(&Endpoint::Registry(host.clone()))?;
+        Ok(Resolver {
             registry,
             store: &*self.store,
             rules: &self.rules,
             limits: &self.limits,
             sweeps: &self.sweeps,
             indexes: &self.indexes,
-        };
-        resolver.resolve(leased, now, asked).await
+        })
     }
 
     /// Again later, or aside.
-    async fn event_failed(&self, leased: &LeasedEvent, name: &ImageName, error: &WorkError) {
-        let event = &leased.event;
+    async fn event_failed(&self, leased: &LeasedEvent, event: &NewEvent, name: &ImageName, error: &WorkError) {
         self.count_failure(error);
         let text = error.to_string();
         let tried = Tried { attempts: leased.attempts, absences: leased.absences, absent_since: leased.absent_since };
@@ -113,12 +118,14 @@ impl Worker {
         self.progress.tell(name, event.tag.as_ref(), event.digest.as_ref(), step);
     }
 
-    async fn put_event_aside(&self, leased: &LeasedEvent, because: ParkedBecause, text: &str) {
+    pub(super) async fn put_event_aside(&self, leased: &LeasedEvent, because: ParkedBecause, text: &str) {
         if let Err(error) = self.intake.park(leased, because, text).await {
             tracing::error!(%error, "an event could not be parked; its lease will end");
         }
-        if because == ParkedBecause::Unseen {
-            let name = format!("{}/{}", leased.event.registry, leased.event.repository);
+        if because == ParkedBecause::Unseen
+            && let Announced::Push(event) = &leased.event
+        {
+            let name = format!("{}/{}", event.registry, event.repository);
             if let Err(error) = self.store.record_condition(store::ConditionCause::UnseenPushes, &name, text).await {
                 tracing::warn!(%error, "a condition could not be noted");
             }
@@ -143,7 +150,7 @@ impl Worker {
         }
     }
 
-    fn tell_event(&self, leased: &LeasedEvent, name: &ImageName, jobs: &[store::NewJob], skips: &[Skip]) {
+    fn tell_event(&self, event: &NewEvent, name: &ImageName, jobs: &[store::NewJob], skips: &[Skip]) {
         for job in jobs {
             self.progress.tell(name, job.tag.as_ref(), Some(&job.digest), PushStep::Resolved);
         }
@@ -153,7 +160,7 @@ impl Worker {
             let step = PushStep::Skipped { reason };
             self.progress.tell(name, skip.tag.as_ref(), skip.digest.as_ref(), step);
             tracing::info!(
-                source.name = %leased.event.source, registry.host = %name.registry, repository = %name.repository,
+                source.name = %event.source, registry.host = %name.registry, repository = %name.repository,
                 tag = skip.tag.as_ref().map(tracing::field::display),
                 digest = skip.digest.as_ref().map(tracing::field::display),
                 reason, detail = %skip.detail, "not signed"

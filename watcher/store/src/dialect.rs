@@ -21,6 +21,7 @@ macro_rules! stamp {
         crate::dead_letters::stamp_dead_letters!($Store);
         crate::skips::stamp_skips!($Store, $Database);
         crate::jobs::stamp_jobs!($Store, $Database, $now, $claim);
+        crate::known_repositories::stamp_known_repositories!($Store);
         crate::parked::stamp_parked!($Store, $now);
         crate::revival::stamp_revival!($Store, $now);
         crate::conditions::stamp_conditions!($Store, $now);

@@ -4,8 +4,8 @@
 use async_trait::async_trait;
 use bundle::{Digest, RegistryHost, Repository, Tag};
 
-use crate::column::{converted, from_row, parsed, parsed_option};
-use crate::{Claim, DueRepository, NewJob, ParkedBecause, Postponed, Skip, StoreError, Wanted};
+use crate::column::{converted, corrupt, from_row, parsed, parsed_option};
+use crate::{Claim, DueRepository, NewJob, ParkedBecause, Postponed, Skip, StoreError, UnknownWord, Wanted};
 
 /// A push that a webhook told us of. It is only a wake-up: nothing in it is trusted.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,6 +24,26 @@ pub struct NewEvent {
     pub received_at: i64,
 }
 
+/// The wish to look at the repositories of a registry, because pushes may have been announced that could not be read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NewLook {
+    /// The configured source that could not be read.
+    pub source: String,
+    /// The registry that this source speaks for.
+    pub registry: RegistryHost,
+    /// When it came, in unix milliseconds.
+    pub received_at: i64,
+}
+
+/// What was announced.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Announced {
+    /// A push.
+    Push(NewEvent),
+    /// Pushes that could not be read: the repositories of a registry are to be looked at.
+    Look(NewLook),
+}
+
 /// An event that one worker holds.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LeasedEvent {
@@ -39,8 +59,8 @@ pub struct LeasedEvent {
     pub absent_since: Option<i64>,
     /// How many leases in a row ended without a word, this one included.
     pub unreported: u32,
-    /// The event.
-    pub event: NewEvent,
+    /// What it says.
+    pub event: Announced,
 }
 
 impl LeasedEvent {
@@ -55,8 +75,11 @@ impl LeasedEvent {
 #[async_trait]
 pub trait Events: Send + Sync {
     /// Records events durably: when this returns they survive a power cut. On SQLite concurrent
-    /// callers share one commit; if it fails, each of them is told.
+    /// callers share one commit; if it fails, each of them is told. Inserts, and asks nothing.
     async fn record_events(&self, events: &[NewEvent]) -> Result<(), StoreError>;
+
+    /// Records durably that the repositories of a registry are to be looked at. Inserts, and asks nothing.
+    async fn record_look(&self, look: &NewLook) -> Result<(), StoreError>;
 
     /// The repositories that have an event which is due, the longest waiting first.
     async fn due_events(&self, limit: u32) -> Result<Vec<DueRepository>, StoreError>;
@@ -70,6 +93,10 @@ pub trait Events: Send + Sync {
 
     /// In one transaction: the jobs are queued or woken, the skips recorded, the event forgotten.
     async fn finish_event(&self, event: &LeasedEvent, jobs: &[NewJob], skips: &[Skip]) -> Result<bool, StoreError>;
+
+    /// In one transaction: the jobs are queued or woken, the skips recorded. For events that come through another queue
+    /// than this one: there they are forgotten after this has returned.
+    async fn record_outcome(&self, jobs: &[NewJob], skips: &[Skip]) -> Result<(), StoreError>;
 
     /// Puts the event back, due after a delay.
     async fn retry_event(&self, event: &LeasedEvent, postponed: &Postponed<'_>) -> Result<bool, StoreError>;
@@ -85,13 +112,25 @@ from_row!(LeasedEvent, |row| Ok(Self {
     absences: converted("absences", row.try_get::<i64, _>("absences")?)?,
     absent_since: row.try_get("absent_since")?,
     unreported: converted("unreported", row.try_get::<i64, _>("unreported")?)?,
-    event: NewEvent {
-        source: row.try_get("source")?,
-        registry: parsed("registry", row.try_get("registry")?)?,
-        repository: parsed("repository", row.try_get("repository")?)?,
-        tag: parsed_option("tag", row.try_get("tag")?)?,
-        digest: parsed_option("digest", row.try_get("digest")?)?,
-        received_at: row.try_get("received_at")?,
+    event: match row.try_get::<String, _>("kind")?.as_str() {
+        "look" => Announced::Look(NewLook {
+            source: row.try_get("source")?,
+            registry: parsed("registry", row.try_get("registry")?)?,
+            received_at: row.try_get("received_at")?,
+        }),
+        "push" => Announced::Push(NewEvent {
+            source: row.try_get("source")?,
+            registry: parsed("registry", row.try_get("registry")?)?,
+            repository: parsed("repository", row.try_get("repository")?)?,
+            tag: parsed_option("tag", row.try_get("tag")?)?,
+            digest: parsed_option("digest", row.try_get("digest")?)?,
+            received_at: row.try_get("received_at")?,
+        }),
+        // A later version's: it is parked until that version takes it.
+        kind => {
+            let unknown = UnknownWord { set: "kind of event", word: kind.to_owned() };
+            return Err(corrupt("kind", unknown));
+        }
     },
 }));
 
@@ -131,38 +170,40 @@ WHERE id = (
             "due_at, id LIMIT 1 ",
             $claim,
             ")
-RETURNING id, state, lease, attempts, source, registry, repository, tag, digest, received_at, absences, absent_since, unreported"
+RETURNING id, state, lease, attempts, kind, source, registry, repository, tag, digest, received_at, absences, absent_since, unreported"
         )
     };
 }
 pub(crate) use lease_event;
 
+/// How many events one statement inserts. SQLite takes 32,766 parameters, PostgreSQL 65,535.
+pub(crate) const ROWS_PER_INSERT: usize = 1_000;
+
 macro_rules! stamp_events {
     ($Store:ty, $Database:ty, $now:literal, $claim:literal) => {
         impl $Store {
-            /// Writes a batch within the caller's transaction.
+            /// Writes a batch within the caller's transaction, many rows with each statement.
             async fn insert_events(
                 tx: &mut crate::dialect::Tx<$Database>,
-                events: &[crate::NewEvent],
+                events: &[&crate::NewEvent],
             ) -> Result<(), crate::StoreError> {
-                const INSERT: &str = concat!(
-                    "-- events::record_events
+                const INSERT: &str = "-- events::record_events
 INSERT INTO push_events
-    (source, registry, repository, tag, digest, received_at, state, due_at, attempts)
-VALUES ($1, $2, $3, $4, $5, $6, 'ready', ",
-                    $now,
-                    ", 0)"
-                );
-                for event in events {
-                    sqlx::query(INSERT)
-                        .bind(&event.source)
-                        .bind(event.registry.as_str())
-                        .bind(event.repository.as_str())
-                        .bind(event.tag.as_ref().map(|tag| tag.as_str()))
-                        .bind(event.digest.map(|digest| digest.to_string()))
-                        .bind(event.received_at)
-                        .execute(&mut **tx)
-                        .await?;
+    (source, registry, repository, tag, digest, received_at, kind, state, due_at, attempts) ";
+                const REST: &str = concat!("'push', 'ready', ", $now, ", 0");
+                for rows in events.chunks(crate::events::ROWS_PER_INSERT) {
+                    let mut insert = sqlx::QueryBuilder::<$Database>::new(INSERT);
+                    insert.push_values(rows, |mut row, event| {
+                        row.push_bind(&event.source)
+                            .push_bind(event.registry.as_str())
+                            .push_bind(event.repository.as_str())
+                            .push_bind(event.tag.as_ref().map(|tag| tag.as_str()))
+                            .push_bind(event.digest.map(|digest| digest.to_string()))
+                            .push_bind(event.received_at)
+                            .push(REST);
+                    });
+                    // Batches differ in length, and would drive what is used often out of the statement cache.
+                    insert.build().persistent(rows.len() == 1).execute(&mut **tx).await?;
                 }
                 Ok(())
             }
@@ -179,9 +220,34 @@ VALUES ($1, $2, $3, $4, $5, $6, 'ready', ",
                 Ok(())
             }
 
+            async fn record_look(&self, look: &crate::NewLook) -> Result<(), crate::StoreError> {
+                const INSERT: &str = concat!(
+                    "-- events::record_look
+INSERT INTO push_events (source, registry, repository, received_at, kind, state, due_at, attempts)
+VALUES ($1, $2, '', $3, 'look', 'ready', ",
+                    $now,
+                    ", 0)"
+                );
+                let mut tx = self.begin().await?;
+                sqlx::query(INSERT)
+                    .bind(&look.source)
+                    .bind(look.registry.as_str())
+                    .bind(look.received_at)
+                    .execute(&mut *tx)
+                    .await?;
+                tx.commit().await?;
+                self.wakeups.send_modify(|count| *count += 1);
+                Ok(())
+            }
+
             async fn due_events(&self, limit: u32) -> Result<Vec<crate::DueRepository>, crate::StoreError> {
-                const DUE: &str =
-                    crate::waiting::due_repositories!("events::due_events", "push_events", "0", "d.due_at, d.id", $now);
+                const DUE: &str = crate::waiting::due_repositories!(
+                    "events::due_events",
+                    "push_events",
+                    "CAST(0 AS BIGINT)",
+                    "d.due_at, d.id",
+                    $now
+                );
                 Ok(sqlx::query_as(DUE).bind(i64::from(limit)).fetch_all(self.reader()).await?)
             }
 
@@ -279,6 +345,23 @@ VALUES ($1, $2, $3, $4, $5, $6, 'ready', ",
                     self.wakeups.send_modify(|count| *count += 1);
                 }
                 Ok(true)
+            }
+
+            async fn record_outcome(
+                &self,
+                jobs: &[crate::NewJob],
+                skips: &[crate::Skip],
+            ) -> Result<(), crate::StoreError> {
+                let mut tx = self.begin().await?;
+                Self::upsert_jobs(&mut tx, jobs).await?;
+                for skip in skips {
+                    Self::insert_skip(&mut tx, skip).await?;
+                }
+                tx.commit().await?;
+                if !jobs.is_empty() {
+                    self.wakeups.send_modify(|count| *count += 1);
+                }
+                Ok(())
             }
 
             async fn retry_event(

@@ -31,6 +31,7 @@ mod followed_logs;
 mod identity_zones;
 mod intents_seen;
 mod jobs;
+mod known_repositories;
 mod ledger;
 mod ledger_keys_seen;
 mod ledger_view;
@@ -62,9 +63,9 @@ pub use adoptions::{AdoptedSignature, Adoption, Adoptions, LostEntry};
 pub use certificate_keys::{CertificateKey, CertificateKeys};
 pub use conditions::{Condition, ConditionCause, Conditions};
 pub use config::StoreConfig;
-pub use dead_letters::{DeadLetter, DeadLetters};
+pub use dead_letters::{DeadLetter, DeadLetterFilter, DeadLetters, NewDeadLetter};
 pub use error::StoreError;
-pub use events::{Events, LeasedEvent, NewEvent};
+pub use events::{Announced, Events, LeasedEvent, NewEvent, NewLook};
 pub use findings::{
     EvidenceRow, FindingFilter, FindingKind, FindingNote, FindingRow, FindingState, Findings, NewFinding, Raised,
     Severity, Sink,
@@ -75,6 +76,7 @@ pub use followed_logs::{
 pub use identity_zones::{IdentityZone, IdentityZones};
 pub use intents_seen::{ChainLink, IntentSeen, IntentsSeen, SignatureSeen};
 pub use jobs::{FinishedJob, JobClass, JobOutcome, JobRow, JobState, Jobs, LeasedJob, NewJob, UnknownWord};
+pub use known_repositories::KnownRepositories;
 pub use ledger::{Abandoned, Intent, Ledger, LedgerRow, Material, RecordedEntry, RecordedSignature, Stage};
 pub use ledger_keys_seen::{IdentityKey, LedgerKeySeen, LedgerKeysSeen};
 pub use ledger_view::{EntryCursor, LedgerDigest, LedgerEntryRow, LedgerKeyRow, LedgerPage, LedgerView};
@@ -99,6 +101,7 @@ pub trait Store:
     + DeadLetters
     + Skips
     + Jobs
+    + KnownRepositories
     + Parked
     + Revival
     + Conditions

@@ -114,7 +114,7 @@ SELECT pg_advisory_xact_lock(hashtext('sealwatch.in_turn'))";
     /// The server groups the commits of concurrent callers by itself.
     async fn record_batch(&self, events: &[NewEvent]) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        Self::insert_events(&mut tx, events).await?;
+        Self::insert_events(&mut tx, &events.iter().collect::<Vec<_>>()).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -65,6 +65,13 @@ pub(crate) const DEAD_LETTERS: &str = "-- retention::purge
 DELETE FROM dead_letters WHERE id IN (
     SELECT id FROM dead_letters WHERE received_at < $1 ORDER BY received_at LIMIT $2)";
 
+/// Of each source only so many stay, the newest.
+pub(crate) const DEAD_LETTERS_BEYOND: &str = "-- retention::purge
+DELETE FROM dead_letters WHERE id IN (
+    SELECT id FROM (
+        SELECT id, ROW_NUMBER() OVER (PARTITION BY source ORDER BY id DESC) AS place FROM dead_letters
+    ) AS placed WHERE place > $1 LIMIT $2)";
+
 pub(crate) const OBSERVATIONS: &str = "-- retention::purge
 DELETE FROM observations WHERE id IN (
     SELECT id FROM observations WHERE observed_at < $1 ORDER BY observed_at LIMIT $2)";
@@ -96,12 +103,13 @@ DELETE FROM notes WHERE (log_origin, size, root) IN (
 macro_rules! stamp_retention {
     ($Store:ty) => {
         impl $Store {
-            async fn purge_by(&self, statement: &'static str, before_ms: i64) -> Result<u64, crate::StoreError> {
+            /// Deletes until nothing is left of what a statement finds with a bound: a time, or a number of rows.
+            async fn purge_by(&self, statement: &'static str, bound: i64) -> Result<u64, crate::StoreError> {
                 let mut purged = 0;
                 loop {
                     let mut tx = self.begin_long().await?;
                     let deleted = sqlx::query(statement)
-                        .bind(before_ms)
+                        .bind(bound)
                         .bind(crate::retention::ROWS_PER_STATEMENT)
                         .execute(&mut *tx)
                         .await?
@@ -118,12 +126,16 @@ macro_rules! stamp_retention {
         #[async_trait::async_trait]
         impl crate::Retention for $Store {
             async fn purge(&self, before_ms: i64) -> Result<crate::Purged, crate::StoreError> {
-                use crate::retention::{ALERTS, DEAD_LETTERS, JOBS, NOTES, OBSERVATIONS, SKIPS, SUSPECTS};
+                use crate::retention::{
+                    ALERTS, DEAD_LETTERS, DEAD_LETTERS_BEYOND, JOBS, NOTES, OBSERVATIONS, SKIPS, SUSPECTS,
+                };
                 let mut purged = crate::Purged::default();
                 if self.rights.signer {
                     purged.jobs = self.purge_by(JOBS, before_ms).await?;
                     purged.skips = self.purge_by(SKIPS, before_ms).await?;
                     purged.dead_letters = self.purge_by(DEAD_LETTERS, before_ms).await?;
+                    purged.dead_letters +=
+                        self.purge_by(DEAD_LETTERS_BEYOND, crate::dead_letters::KEPT_PER_SOURCE).await?;
                     purged.observations = self.purge_by(OBSERVATIONS, before_ms).await?;
                 }
                 if self.rights.monitor {
@@ -143,7 +155,7 @@ mod tests {
     use bundle::Format;
 
     use crate::testing::{digest, event, image, job, on_both_engines, root, trust};
-    use crate::{Intent, JobClass, JobOutcome, NoteSeen, ParkedBecause, Purged, Skip};
+    use crate::{Intent, JobClass, JobOutcome, NewDeadLetter, NoteSeen, ParkedBecause, Purged, Skip};
 
     const FAR: i64 = i64::MAX;
 
@@ -174,7 +186,10 @@ mod tests {
             let (reason, detail) = ("no-rule".to_owned(), String::new());
             store.finish_job(&skipped, &JobOutcome::Skipped { reason, detail }).await.unwrap();
             store.park_job(&parked, ParkedBecause::Failed, "denied").await.unwrap();
-            store.record_dead_letter("harbor", "not json", b"{", 50).await.unwrap();
+            let letter = NewDeadLetter {
+                source: "harbor", reason: "not json", body: b"{", body_size_bytes: 1, received_at: 50,
+            };
+            store.record_dead_letter(&letter).await.unwrap();
             store.record_events(&[event("team/app", None), event("team/app", None)]).await.unwrap();
             let leased = store.lease_event(60_000).await.unwrap().unwrap();
             let skip = Skip {

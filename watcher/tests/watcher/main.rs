@@ -7,6 +7,7 @@ mod foreign;
 mod hooks;
 mod http;
 mod places;
+mod large_bodies;
 mod pushes;
 mod resolving;
 mod stage;

@@ -1,9 +1,66 @@
 //! The intake queue, on both engines.
 
 use crate::testing::{digest, event, image, job, on_both_engines, tag};
-use crate::{Claim, FinishedJob, JobOutcome, JobState, NewEvent, NewJob, ParkedBecause, Postponed, Skip, Wanted};
+use crate::{
+    Announced, Claim, FinishedJob, JobOutcome, JobState, LeasedEvent, NewEvent, NewJob, NewLook, ParkedBecause,
+    Postponed, Skip, Wanted,
+};
+
+fn push_of(leased: &LeasedEvent) -> &NewEvent {
+    match &leased.event {
+        Announced::Push(push) => push,
+        Announced::Look(look) => panic!("no push: {look:?}"),
+    }
+}
 
 on_both_engines! {
+    async fn the_wish_to_look_comes_back_as_one_and_becomes_jobs(database) {
+        let store = database.store();
+        let registry = image("team/app").registry;
+        let look = NewLook { source: "harbor".to_owned(), registry: registry.clone(), received_at: 77 };
+        store.record_look(&look).await.unwrap();
+        let due = store.due_events(10).await.unwrap();
+        assert_eq!((due.len(), due[0].registry.as_str(), due[0].repository.as_str()), (1, registry.as_str(), ""));
+        let leased = store.lease_event(60_000).await.unwrap().unwrap();
+        assert_eq!(leased.event, Announced::Look(look.clone()));
+        assert!(store.retry_event(&leased, &Postponed::attempt(0, "away")).await.unwrap());
+        let wanted = Wanted::Of { registry: &due[0].registry, repository: "", suspects: false };
+        let leased = store.claim_event(wanted, 60_000).await.unwrap().taken().unwrap();
+        assert_eq!((&leased.event, leased.attempts), (&Announced::Look(look), 2));
+        let jobs = [job("team/a", digest(1), "v1"), job("team/b", digest(2), "v1")];
+        assert!(store.finish_event(&leased, &jobs, &[]).await.unwrap());
+        let counts = store.counts().await.unwrap();
+        assert_eq!((counts.events_waiting, counts.events_leased, counts.jobs_ready), (0, 0, 2));
+    }
+
+    async fn a_kind_of_a_later_version_is_parked_alone(database) {
+        let store = database.store();
+        store.record_events(&[event("team/app", None), event("team/other", None)]).await.unwrap();
+        database.execute("UPDATE push_events SET kind = 'dance' WHERE repository = 'team/app'").await;
+        let leased = store.lease_event(60_000).await.unwrap().unwrap();
+        assert_eq!(push_of(&leased).repository.as_str(), "team/other");
+        let parked = store.parked(10).await.unwrap();
+        assert_eq!((parked.len(), parked[0].because), (1, Some(ParkedBecause::Unreadable)));
+        assert!(parked[0].last_error.contains("kind of event"), "{}", parked[0].last_error);
+    }
+
+    async fn many_events_are_recorded_by_few_statements_and_keep_their_order(database) {
+        let store = database.store();
+        let count = 2 * crate::events::ROWS_PER_INSERT as u64 + 7;
+        let batch: Vec<NewEvent> = (0..count)
+            .map(|number| NewEvent {
+                tag: (number % 3 > 0).then(|| tag("v1")),
+                ..event(&format!("team/app{number}"), (number % 2 > 0).then(|| digest(number)))
+            })
+            .collect();
+        store.record_events(&batch).await.unwrap();
+        assert_eq!(store.counts().await.unwrap().events_waiting, count);
+        for wanted in batch.iter().take(5) {
+            let leased = store.lease_event(60_000).await.unwrap().unwrap();
+            assert_eq!(push_of(&leased), wanted);
+        }
+    }
+
     async fn a_redelivered_push_is_queued_once(database) {
         let store = database.store();
         let push = event("team/app", Some(digest(1)));
@@ -11,7 +68,7 @@ on_both_engines! {
         store.record_events(std::slice::from_ref(&push)).await.unwrap();
         for _ in 0..3 {
             let leased = store.lease_event(60_000).await.unwrap().unwrap();
-            assert_eq!(leased.event, push);
+            assert_eq!(leased.event, Announced::Push(push.clone()));
             let announced = NewJob { pushed_at: Some(push.received_at), ..job("team/app", digest(1), "v1") };
             assert!(store.finish_event(&leased, &[announced], &[]).await.unwrap());
         }
@@ -44,6 +101,30 @@ on_both_engines! {
         assert_eq!(skips, [Skip { detail: "no rule matches\u{fffd}".to_owned(), ..skip }]);
         let elsewhere = image("team/other").repository;
         assert!(store.skips_for(&name.registry, &elsewhere, 10).await.unwrap().is_empty());
+    }
+
+    async fn an_outcome_needs_no_event_of_this_queue(database) {
+        let store = database.store();
+        let name = image("team/app");
+        let skip = Skip {
+            registry: name.registry.clone(),
+            repository: name.repository.clone(),
+            tag: None,
+            digest: Some(digest(3)),
+            reason: "superseded".to_owned(),
+            detail: String::new(),
+            at: 5,
+        };
+        let jobs = [job("team/b", digest(2), "v1"), job("team/a", digest(1), "v1")];
+        let woken = store.wakeups();
+        // Another queue may deliver twice.
+        for _ in 0..2 {
+            store.record_outcome(&jobs, std::slice::from_ref(&skip)).await.unwrap();
+        }
+        assert!(woken.has_changed().unwrap());
+        assert_eq!(store.counts().await.unwrap().jobs_ready, 2);
+        assert_eq!(store.skips_for(&name.registry, &name.repository, 10).await.unwrap()[0], skip);
+        store.record_outcome(&[], &[]).await.unwrap();
     }
 
     async fn a_lost_event_lease_writes_nothing(database) {
@@ -86,7 +167,7 @@ on_both_engines! {
         }
         for number in 0..5 {
             let leased = store.lease_event(60_000).await.unwrap().unwrap();
-            assert_eq!(leased.event.digest, Some(digest(number)));
+            assert_eq!(push_of(&leased).digest, Some(digest(number)));
         }
     }
 
@@ -108,7 +189,7 @@ on_both_engines! {
         let store = database.store();
         let mut seen = std::collections::BTreeSet::new();
         while let Some(leased) = store.lease_event(60_000).await.unwrap() {
-            assert!(seen.insert(leased.event.digest));
+            assert!(seen.insert(push_of(&leased).digest));
         }
         assert_eq!(seen.len(), 200);
     }
@@ -118,7 +199,7 @@ on_both_engines! {
         let bare = NewEvent { tag: None, digest: None, ..event("a/b/c", None) };
         store.record_events(&[]).await.unwrap();
         store.record_events(std::slice::from_ref(&bare)).await.unwrap();
-        assert_eq!(store.lease_event(60_000).await.unwrap().unwrap().event, bare);
+        assert_eq!(store.lease_event(60_000).await.unwrap().unwrap().event, Announced::Push(bare));
     }
 
     async fn whoever_waits_for_work_is_told_of_it(database) {
@@ -165,7 +246,7 @@ on_both_engines! {
         store.record_events(&[event("team/app", None), event("team/other", None)]).await.unwrap();
         database.execute("UPDATE push_events SET tag = 'no tag!' WHERE id = 1").await;
         let leased = store.lease_event(60_000).await.unwrap().unwrap();
-        assert_eq!(leased.event.repository.as_str(), "team/other");
+        assert_eq!(push_of(&leased).repository.as_str(), "team/other");
         assert_eq!(store.due_events(10).await.unwrap().len(), 0);
         assert_eq!(store.parked(10).await.unwrap()[0].tag.as_deref(), Some("no tag!"));
     }

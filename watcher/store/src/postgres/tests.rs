@@ -2,6 +2,7 @@
 
 mod dark;
 mod gate;
+mod intake_role;
 mod password;
 mod pooler;
 mod roles;

@@ -2,6 +2,7 @@
 //! while one is under way share the next. Each caller waits for the commit that carries its events,
 //! and is told if that failed.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use sqlx::SqlitePool;
@@ -14,6 +15,8 @@ use crate::{NewEvent, StoreError};
 
 /// The most callers that one transaction serves.
 const CALLERS_PER_COMMIT: usize = 512;
+/// A transaction takes no further caller from so many events on: the others wait for the disk less than for all of them.
+const EVENTS_PER_COMMIT: usize = 10_000;
 
 type Outcome = Result<(), Arc<StoreError>>;
 
@@ -53,21 +56,36 @@ async fn run(writer: SqlitePool, mut requests: mpsc::Receiver<Request>) -> u64 {
     let mut group = Vec::new();
     let mut commits = 0;
     while requests.recv_many(&mut group, CALLERS_PER_COMMIT).await > 0 {
-        let outcome = commit(&writer, &group).await.map_err(Arc::new);
-        commits += 1;
-        for request in group.drain(..) {
-            // A caller that went away needs no answer.
-            let _ = request.done.send(outcome.clone());
+        let mut waiting = VecDeque::from(std::mem::take(&mut group));
+        while !waiting.is_empty() {
+            let together = together(&mut waiting);
+            let outcome = commit(&writer, &together).await.map_err(Arc::new);
+            commits += 1;
+            for request in together {
+                // A caller that went away needs no answer.
+                let _ = request.done.send(outcome.clone());
+            }
         }
     }
     commits
 }
 
-async fn commit(writer: &SqlitePool, group: &[Request]) -> Result<(), StoreError> {
-    let mut tx = Transaction::begin(writer, Patience::USUAL.usual).await?;
-    for request in group {
-        SqliteStore::insert_events(&mut tx, &request.events).await?;
+/// The first of the callers that wait, until their events are enough for one transaction.
+fn together(waiting: &mut VecDeque<Request>) -> Vec<Request> {
+    let (mut together, mut events) = (Vec::new(), 0);
+    while events < EVENTS_PER_COMMIT
+        && let Some(request) = waiting.pop_front()
+    {
+        events += request.events.len();
+        together.push(request);
     }
+    together
+}
+
+async fn commit(writer: &SqlitePool, group: &[Request]) -> Result<(), StoreError> {
+    let events: Vec<&NewEvent> = group.iter().flat_map(|request| &request.events).collect();
+    let mut tx = Transaction::begin(writer, Patience::USUAL.usual).await?;
+    SqliteStore::insert_events(&mut tx, &events).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -104,6 +122,24 @@ mod tests {
         assert_eq!(commits, 1);
         assert!(answers.iter().all(Result::is_ok));
         assert_eq!(store.counts().await.unwrap().events_waiting, 100);
+    }
+
+    #[tokio::test]
+    async fn a_commit_is_not_longer_for_a_caller_with_many_events() {
+        let store = SqliteStore::open("sqlite::memory:").await.unwrap();
+        let (requests, received) = mpsc::channel(4);
+        let mut outcomes = Vec::new();
+        for count in [1, EVENTS_PER_COMMIT, 1, 1] {
+            let (done, outcome) = oneshot::channel();
+            requests.send(Request { events: vec![event("team/app", None); count], done }).await.unwrap();
+            outcomes.push(outcome);
+        }
+        drop(requests);
+        assert_eq!(run(store.writer.clone(), received).await, 2);
+        for outcome in outcomes {
+            outcome.await.unwrap().unwrap();
+        }
+        assert_eq!(store.counts().await.unwrap().events_waiting, EVENTS_PER_COMMIT as u64 + 3);
     }
 
     #[tokio::test]
