@@ -180,7 +180,7 @@ fn registries(config: &Config, problems: &mut Problems) -> BTreeMap<RegistryHost
     let mut all = BTreeMap::new();
     for (name, table) in &config.file.registry {
         let Some(host) = host(&Spanned::new(table.span(), name.clone()), problems) else { continue };
-        let Some(built) = registry_config(host.clone(), table, Secrets::Read, problems) else { continue };
+        let Some(built) = registry_config(host.clone(), table, Credentials::Read, problems) else { continue };
         match Registry::new(built) {
             Ok(registry) => {
                 all.insert(host, Arc::new(registry));
@@ -193,7 +193,7 @@ fn registries(config: &Config, problems: &mut Problems) -> BTreeMap<RegistryHost
 
 /// Whether the credentials that a file names are read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Secrets {
+pub(crate) enum Credentials {
     /// They are.
     Read,
     /// They are not: the caller has others, or none.
@@ -205,24 +205,24 @@ pub(crate) enum Secrets {
 pub(crate) fn registry_of(
     config: &Config,
     host: &RegistryHost,
-    secrets: Secrets,
+    credentials: Credentials,
     problems: &mut Problems,
 ) -> Option<RegistryConfig> {
     let (_, table) = config.file.registry.iter().find(|(name, _)| host_spelling(name) == host.as_str())?;
-    registry_config(host.clone(), table, secrets, problems)
+    registry_config(host.clone(), table, credentials, problems)
 }
 
 fn registry_config(
     host: RegistryHost,
     spanned: &Spanned<RegistryTable>,
-    secrets: Secrets,
+    credentials: Credentials,
     problems: &mut Problems,
 ) -> Option<RegistryConfig> {
     let table = spanned.get_ref();
     let label = format!("[registry.\"{host}\"]");
     let auth = match &table.auth {
         None => Auth::Anonymous,
-        Some(_) if secrets == Secrets::Leave => Auth::Anonymous,
+        Some(_) if credentials == Credentials::Leave => Auth::Anonymous,
         Some(auth) => registry_auth(&label, auth, spanned, problems)?,
     };
     let ca_pem = match &table.ca_file {

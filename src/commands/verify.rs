@@ -15,7 +15,7 @@ use super::{CLEAN, FAILED};
 use crate::cli::{FormatChoice, Verify};
 use crate::config::Config;
 use crate::ended::{Ended, OrUsage as _};
-use crate::rooms::{self, Secrets};
+use crate::rooms::{self, Credentials};
 use crate::say;
 use crate::trust::material;
 
@@ -79,12 +79,12 @@ async fn observe(config: &Config, image: &ImageReference, met: Vec<LogEntry>) ->
 /// How the registry is reached: as the configuration says, if there is one, and as the command line says.
 fn reach(request: &Verify, image: &ImageLocator, config: Option<&Config>) -> anyhow::Result<RegistryConfig> {
     let host = &image.name.registry;
-    let secrets = if request.docker_config.is_some() { Secrets::Leave } else { Secrets::Read };
+    let credentials = if request.docker_config.is_some() { Credentials::Leave } else { Credentials::Read };
     let known = match config {
         None => None,
         Some(config) => {
             let mut problems = config.problems();
-            let known = rooms::registry_of(config, host, secrets, &mut problems);
+            let known = rooms::registry_of(config, host, credentials, &mut problems);
             if !problems.is_empty() {
                 return Err(problems.into());
             }
