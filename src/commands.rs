@@ -7,6 +7,7 @@ pub(crate) mod findings;
 pub(crate) mod identity;
 pub(crate) mod key;
 pub(crate) mod kit;
+pub(crate) mod lab;
 pub(crate) mod logs;
 pub(crate) mod monitor;
 pub(crate) mod retry;

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use check::{DEFAULT_HOOKS, DEFAULT_METRICS, is_http};
 pub(crate) use file::{
-    AlertTable, AuthTable, File, LogTable, MonitorTable, RegistryTable, SigstoreTable, SourceAuth, SourceTable,
-    WatchTable,
+    AlertTable, AuthTable, File, IdentityTable, LogTable, MonitorTable, RegistryTable, SigstoreTable, SourceAuth,
+    SourceTable, WatchTable,
 };
 pub(crate) use problem::{Problems, Warnings};
 pub(crate) use secret::{password_of, read_password, read_secret, warn_of};

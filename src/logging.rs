@@ -82,13 +82,11 @@ mod tests {
     #[test]
     fn an_event_is_one_line_whatever_a_stranger_wrote() {
         let mut out = OneLine(Vec::new());
-        out.write_all("\u{1b}[33m WARN\u{1b}[0;1m a\nfake\r\u{202e}x\u{1b}[2Jy\u{1b}]0;z\u{7}\u{1b}\n".as_bytes()).unwrap();
+        out.write_all("\u{1b}[33m WARN\u{1b}[0;1m a\nfake\r\u{202e}x\u{1b}[2Jy\u{1b}]0;z\u{7}\u{1b}\n".as_bytes())
+            .unwrap();
         out.flush().unwrap();
         let text = String::from_utf8(out.0).unwrap();
-        assert_eq!(
-            text,
-            "\u{1b}[33m WARN\u{1b}[0;1m a\\nfake\\r\\u202ex\\u001b[2Jy\\u001b]0;z\\u0007\\u001b\n"
-        );
+        assert_eq!(text, "\u{1b}[33m WARN\u{1b}[0;1m a\\nfake\\r\\u202ex\\u001b[2Jy\\u001b]0;z\\u0007\\u001b\n");
     }
 
     #[test]

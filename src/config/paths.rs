@@ -12,6 +12,8 @@ pub(super) fn resolve(file: &mut File, config: &Path) {
     let base = Base(folder);
     let store = file.store.url.get_mut();
     *store = base.store(store);
+    base.path(&mut file.store.password_file);
+    base.path(&mut file.store.ca_file);
     for registry in file.registry.values_mut().map(Spanned::get_mut) {
         base.path(&mut registry.ca_file);
         if let Some(auth) = &mut registry.auth {
@@ -103,6 +105,8 @@ mod tests {
     const ALL: &str = r#"
 [store]
 url = "sqlite:data/s.db"
+password_file = "a/21"
+ca_file = "a/22"
 [registry."r.example"]
 ca_file = "a/1"
 auth = { docker_config = "a/2" }
@@ -150,7 +154,7 @@ command = ["a/20", "a/argument"]
     #[test]
     fn every_path_is_relative_to_the_file() {
         let there = shown("/etc/sealwatch/sealwatch.toml", ALL);
-        for n in 1..=20 {
+        for n in 1..=22 {
             assert!(there.contains(&format!("\"/etc/sealwatch/a/{n}\"")), "{n}: {there}");
         }
         assert!(there.contains("\"sqlite:/etc/sealwatch/data/s.db\""), "{there}");

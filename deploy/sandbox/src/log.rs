@@ -127,11 +127,7 @@ impl SandboxLog {
         Self::start_with(options, branch, Some(journal)).await
     }
 
-    async fn start_with(
-        options: LogOptions,
-        branch: Branch,
-        journal: Option<Journal>,
-    ) -> Result<Self, SandboxError> {
+    async fn start_with(options: LogOptions, branch: Branch, journal: Option<Journal>) -> Result<Self, SandboxError> {
         let seed = match options.seed {
             Some(seed) => seed,
             None => random_seed()?,

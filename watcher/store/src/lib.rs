@@ -157,6 +157,32 @@ pub async fn open_beside(config: impl Into<StoreConfig>) -> Result<Arc<dyn Store
     }
 }
 
+/// Which schema a PostgreSQL database has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SchemaSeen {
+    /// None of ours: it is made at the first start.
+    Absent,
+    /// That of an earlier version, which is brought up to date at the next start.
+    Older {
+        /// Its number.
+        version: i64,
+    },
+    /// That of this version.
+    Current,
+}
+
+/// Looks at the PostgreSQL database that a configuration names. Nothing is created or migrated.
+///
+/// # Errors
+/// It cannot be reached, refuses us, or has the schema of a newer program.
+pub async fn look(config: impl Into<StoreConfig>) -> Result<SchemaSeen, StoreError> {
+    let config = config.into();
+    match config.engine()? {
+        Engine::Postgres => postgres::look::look(&config).await,
+        Engine::Sqlite => Err(StoreError::UnknownEngine),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     /// The roof opens the store in a task of its own, so the future must be able to move.

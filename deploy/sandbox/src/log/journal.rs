@@ -88,7 +88,9 @@ mod tests {
         for cut in 0..whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
             let (mut journal, leaves) = Journal::open(&path).unwrap();
-            assert!(leaves.iter().map(|leaf| leaf.as_ref()).eq([&b"one"[..], b"", b"three"].into_iter().take(leaves.len())));
+            assert!(
+                leaves.iter().map(|leaf| leaf.as_ref()).eq([&b"one"[..], b"", b"three"].into_iter().take(leaves.len()))
+            );
             let before = leaves.len();
             journal.append(&[Bytes::from_static(b"next")]).unwrap();
             drop(journal);
