@@ -84,12 +84,12 @@ pub use observations::{NewObservation, Observation, Observations};
 pub use outbox::{LeasedAlert, Outbox, OutboxCount};
 pub use own_artifacts::OwnArtifacts;
 pub use own_entries::{OwnEntries, OwnEntry, OwnEntryCounts, OwnEntryState};
-pub use parked::{Parked, ParkedFilter, ParkedRow};
+pub use parked::{Parked, ParkedFilter, ParkedRow, Resent, Unfinished, WorkKind, WorkRow};
 pub use retention::{Purged, Retention};
 pub use revival::Revival;
 pub use sightings::{OBSERVED_BEYOND, OBSERVED_PER_WATCH, ObservedIdentity, Sighting, Sightings};
 pub use skips::{Skip, Skips};
-pub use status::{Counts, Status};
+pub use status::{Counts, LiveCounts, Status, Totals};
 pub use suspects::{NewSuspect, Suspect, Suspects};
 pub use waiting::{Claim, CountedAs, DueRepository, ParkedBecause, Postponed, Wanted};
 
