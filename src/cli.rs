@@ -86,20 +86,30 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Count what is waiting, signed, skipped and parked
+    /// List what waits and what is parked, and count what is signed and skipped; exit 1 where something is parked
     Status {
         #[command(flatten)]
         config: ConfigFile,
+        /// At most so many lines of each list
+        #[arg(long, value_name = "N", default_value_t = crate::commands::status::LINES)]
+        limit: u32,
         /// As JSON
         #[arg(long)]
         json: bool,
     },
-    /// Send parked work again
+    /// Send parked work again, and hurry what waits; exit 1 where there is none
     Retry {
         #[command(flatten)]
         config: ConfigFile,
-        /// Only this image: HOST/REPOSITORY[@DIGEST]; by default all that is parked
+        /// This image's: HOST/REPOSITORY[:TAG][@DIGEST]; each part that is named must fit
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
         image: Option<String>,
+        /// All that waits or is parked
+        #[arg(long)]
+        all: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Look at a configuration without running it
     Config {

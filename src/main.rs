@@ -131,9 +131,11 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Explain { config, image, json } => {
             commands::explain::explain(&Config::load(&config.config)?, &image, json).await
         }
-        Command::Status { config, json } => commands::status::status(&Config::load(&config.config)?, json).await,
-        Command::Retry { config, image } => {
-            commands::retry::retry(&Config::load(&config.config)?, image.as_deref()).await
+        Command::Status { config, limit, json } => {
+            commands::status::status(&Config::load(&config.config)?, limit, json).await
+        }
+        Command::Retry { config, image, all: _, json } => {
+            commands::retry::retry(&Config::load(&config.config)?, image.as_deref(), json).await
         }
         Command::Config { command: ConfigCommand::Check(flags) } => commands::config_check::check(&flags).await,
         Command::Key { command: KeyCommand::Create { output_key_prefix, password_file } } => {

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bundle::{Format, RegistryHost};
+use bundle::{Format, PublicKey, RegistryHost};
 use outbound::{Client, ClientConfig, Proxy};
 use secrecy::ExposeSecret as _;
 use signer::Services;
@@ -95,9 +95,14 @@ pub(crate) fn shown_worker(config: &Config, now_ms: i64) -> Result<WatcherConfig
     worker_with(config, now_ms, &Keys::Public)
 }
 
-/// The same for looking: no private key is ever read, and an identity whose public half is not beside it is left out.
-pub(crate) fn looking_worker(config: &Config, now_ms: i64) -> Result<WatcherConfig, Problems> {
-    worker_with(config, now_ms, &Keys::PublicIfThere)
+/// The same for looking: no private key is ever read. The public half is the one beside the key file, else the one that
+/// is known under the identity's name; an identity without either is left out.
+pub(crate) fn looking_worker(
+    config: &Config,
+    now_ms: i64,
+    known: BTreeMap<String, PublicKey>,
+) -> Result<WatcherConfig, Problems> {
+    worker_with(config, now_ms, &Keys::Looking(known))
 }
 
 fn worker_with(config: &Config, now_ms: i64, keys: &Keys) -> Result<WatcherConfig, Problems> {

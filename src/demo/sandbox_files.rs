@@ -1,7 +1,6 @@
 //! What the demo writes to disk: a key, the sandbox's trust material, a secret, and a configuration that names them.
 
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;

@@ -2,6 +2,7 @@
 //! look.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,8 +21,8 @@ pub(super) enum Keys {
     Checked(RefCell<Vec<String>>),
     /// The public half beside the key file; only where there is none, the private half.
     Public,
-    /// The public half beside the key file, and nothing else: an identity without one is left out.
-    PublicIfThere,
+    /// The public half beside the key file, else this one; never a private half. An identity without either is left out.
+    Looking(BTreeMap<String, PublicKey>),
 }
 
 impl Keys {
@@ -36,7 +37,9 @@ impl Keys {
         let beside = public_beside(Path::new(path.get_ref()));
         match self {
             Self::Private => private(name, table, problems),
-            Self::PublicIfThere => Some(Arc::new(PublicOnly(public_half(&beside)?))),
+            Self::Looking(known) => {
+                Some(Arc::new(PublicOnly(public_half(&beside).or_else(|| known.get(name).cloned())?)))
+            }
             Self::Public => match public_half(&beside) {
                 Some(public) => Some(Arc::new(PublicOnly(public))),
                 None => private(name, table, problems),

@@ -49,6 +49,7 @@ impl Signed {
                 timestamp_authorities: Vec::new(),
                 trust: Arc::new(TrustRoot::empty()),
                 legacy_without_proof: true,
+                legacy_timestamp: false,
             };
             let reference = image.with_digest(digest);
             let subject = Subject { image: &reference, docker_reference: image.docker_reference() };

@@ -2,10 +2,10 @@
 
 use std::cmp::Ordering;
 
+use super::OWN_TABLES;
 use super::connector::Connector;
 use super::pool::Pool;
 use super::transaction::{Access, Transaction};
-use super::OWN_TABLES;
 use crate::deadline::Patience;
 use crate::{SchemaSeen, StoreConfig, StoreError, migrations};
 
