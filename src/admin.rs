@@ -1,4 +1,7 @@
 //! `/livez`, `/readyz` and `/metrics`, on a listener of their own: nothing secret, nothing that acts.
+//!
+//! `/readyz` fails only for what this process cannot work without: the store, and for a process that does nothing else, the
+//! reading of logs. Its body names what else does not answer, so that a look at it says where to look next.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +29,12 @@ pub(crate) struct Admin {
     unwatched: Unwatched,
     /// Nothing but logs is read here: without them this process is of no use.
     watches_only: bool,
+    /// This process may read the conditions that are open.
+    tells_conditions: bool,
 }
+
+/// How many open conditions `/readyz` names.
+const CONDITIONS: u32 = 20;
 
 impl Admin {
     /// Serves these metrics; ready while the store answers and, where this process reads logs, they are read.
@@ -35,12 +43,15 @@ impl Admin {
         store: Arc<dyn Store>,
         unwatched: Unwatched,
         watches_only: bool,
+        tells_conditions: bool,
     ) -> anyhow::Result<Self> {
-        let version =
-            IntGaugeVec::new(Opts::new("sealwatch_build_info", "Always 1; the version is a label"), &["version"])?;
-        version.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let version = IntGaugeVec::new(
+            Opts::new("sealwatch_build_info", "Always 1; the version is a label"),
+            &["version", "commit"],
+        )?;
+        version.with_label_values(&[env!("CARGO_PKG_VERSION"), crate::version::COMMIT]).set(1);
         registry.register(Box::new(version))?;
-        Ok(Self { registry, store, stopping: Arc::default(), unwatched, watches_only })
+        Ok(Self { registry, store, stopping: Arc::default(), unwatched, watches_only, tells_conditions })
     }
 
     /// From here on `/readyz` says no, so that no new work is sent while we drain.
@@ -68,11 +79,31 @@ async fn ready(State(admin): State<Admin>) -> Response {
     }
     match tokio::time::timeout(STORE_PATIENCE, admin.store.ping()).await {
         // Webhooks are taken and images signed all the same.
-        Ok(Ok(())) => format!("ok\n{}", unwatched.unwrap_or_default()).into_response(),
+        Ok(Ok(())) => format!("ok\n{}{}", unwatched.unwrap_or_default(), admin.conditions().await).into_response(),
         Ok(Err(error)) => {
             (StatusCode::SERVICE_UNAVAILABLE, format!("the store does not answer: {error}\n")).into_response()
         }
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer in time\n").into_response(),
+    }
+}
+
+impl Admin {
+    /// What else is wrong, one line each. It changes nothing of being ready.
+    async fn conditions(&self) -> String {
+        if !self.tells_conditions {
+            return String::new();
+        }
+        match tokio::time::timeout(STORE_PATIENCE, self.store.open_conditions(CONDITIONS)).await {
+            Ok(Ok(open)) => open
+                .iter()
+                .map(|condition| {
+                    let since = jiff::Timestamp::from_millisecond(condition.since)
+                        .map_or_else(|_| condition.since.to_string(), |since| since.to_string());
+                    format!("{} {}, since {since}\n", condition.cause, crate::say::plain(&condition.subject))
+                })
+                .collect(),
+            Ok(Err(_)) | Err(_) => "what else is wrong could not be read from the store\n".to_owned(),
+        }
     }
 }
 
@@ -91,7 +122,11 @@ mod tests {
 
     async fn said(unwatched: &Unwatched, watches_only: bool, stopping: bool) -> (u16, String) {
         let store = store::open("sqlite::memory:").await.expect("a store");
-        let admin = Admin::new(Registry::new(), store, unwatched.clone(), watches_only).expect("metrics");
+        answer(store, unwatched, watches_only, stopping).await
+    }
+
+    async fn answer(store: Arc<dyn Store>, unwatched: &Unwatched, watches_only: bool, stopping: bool) -> (u16, String) {
+        let admin = Admin::new(Registry::new(), store, unwatched.clone(), watches_only, true).expect("metrics");
         if stopping {
             admin.stop();
         }
@@ -109,5 +144,21 @@ mod tests {
         let unread = Unwatched::because("the state was lost");
         assert_eq!(said(&unread, true, false).await, (503, "no log is read: the state was lost\n".to_owned()));
         assert_eq!(said(&unread, false, false).await, (200, "ok\nno log is read: the state was lost\n".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn what_does_not_answer_is_named_and_only_the_store_makes_unready() {
+        let store = store::open("sqlite::memory:").await.expect("a store");
+        let log = "rekor.example.com\u{1b}[2J";
+        store.record_condition(store::ConditionCause::EndpointTrouble, log, "timed out").await.expect("recorded");
+        let (status, body) = answer(store.clone(), &Unwatched::default(), false, false).await;
+        assert_eq!(status, 200);
+        assert!(body.starts_with("ok\nendpoint_trouble rekor.example.com\\u001b[2J, since 20"), "{body}");
+        store.end_condition(store::ConditionCause::EndpointTrouble, log).await.expect("ended");
+        assert_eq!(answer(store.clone(), &Unwatched::default(), false, false).await, (200, "ok\n".to_owned()));
+        store.close().await;
+        let (status, body) = answer(store, &Unwatched::default(), false, false).await;
+        assert_eq!(status, 503);
+        assert!(body.starts_with("the store does not answer"), "{body}");
     }
 }

@@ -12,7 +12,7 @@ pub(crate) use monitor::{EvidenceCommand, FindingsCommand, FindingsFilter, From,
 /// Signs every image that is pushed to a registry, so that stock cosign and podman accept it, and watches the
 /// transparency logs for signatures that are not ours.
 #[derive(Debug, Parser)]
-#[command(name = "sealwatch", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(name = "sealwatch", version = crate::version::version(), max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -60,6 +60,13 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
     },
+    /// Run a transparency log and a timestamp authority of your own, to try sealwatch with a registry that you have.
+    /// NOT FOR PRODUCTION
+    ///
+    /// NOT FOR PRODUCTION: the keys are plain files and it listens on this machine only. Keys, certificates and entries
+    /// are kept in the folder, so that the next run goes on with the same log. trusted_root.json and signing_config.json
+    /// are written there, and the lines for a configuration are printed. It runs until Ctrl-C.
+    Lab(LabFlags),
     /// Sign one image by hand, by the same rules and through the same ledger as a push
     Sign {
         #[command(flatten)]
@@ -79,20 +86,30 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Count what is waiting, signed, skipped and parked
+    /// List what waits and what is parked, and count what is signed and skipped; exit 1 where something is parked
     Status {
         #[command(flatten)]
         config: ConfigFile,
+        /// At most so many lines of each list
+        #[arg(long, value_name = "N", default_value_t = crate::commands::status::LINES)]
+        limit: u32,
         /// As JSON
         #[arg(long)]
         json: bool,
     },
-    /// Send parked work again
+    /// Send parked work again, and hurry what waits; exit 1 where there is none
     Retry {
         #[command(flatten)]
         config: ConfigFile,
-        /// Only this image: HOST/REPOSITORY[@DIGEST]; by default all that is parked
+        /// This image's: HOST/REPOSITORY[:TAG][@DIGEST]; each part that is named must fit
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
         image: Option<String>,
+        /// All that waits or is parked
+        #[arg(long)]
+        all: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Look at a configuration without running it
     Config {
@@ -186,7 +203,7 @@ pub(crate) enum Command {
     Thaw(NotBuilt),
 }
 
-/// Whatever was meant for a command that is not built yet.
+/// The arguments of a command that is not built yet.
 #[derive(Debug, Args)]
 pub(crate) struct NotBuilt {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
@@ -271,13 +288,38 @@ pub(crate) enum FormatChoice {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Check a file, all that it names, and say what it means
-    Check {
-        #[command(flatten)]
-        config: ConfigFile,
-        /// Only the file itself, not the keys, secrets and trust material that it names
-        #[arg(long)]
-        file_only: bool,
-    },
+    Check(CheckFlags),
+}
+
+/// `sealwatch config check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckFlags {
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+    /// Only the file itself, not the keys, secrets and trust material that it names
+    #[arg(long)]
+    pub(crate) file_only: bool,
+    /// Also ask the store, the registries, the logs and the timestamp authorities, and try each key. Nothing is created,
+    /// migrated, logged or signed for anybody to see
+    #[arg(long, conflicts_with = "file_only")]
+    pub(crate) online: bool,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `sealwatch lab`.
+#[derive(Debug, Args)]
+pub(crate) struct LabFlags {
+    /// The folder that keeps it from run to run; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// The port of the log on 127.0.0.1; by default that of the last run, at first 9191
+    #[arg(long, value_name = "PORT")]
+    pub(crate) log_port: Option<u16>,
+    /// The port of the timestamp authority on 127.0.0.1; by default that of the last run, at first 9192
+    #[arg(long, value_name = "PORT")]
+    pub(crate) timestamp_port: Option<u16>,
 }
 
 /// `sealwatch identity …`.

@@ -7,6 +7,7 @@ pub(crate) mod findings;
 pub(crate) mod identity;
 pub(crate) mod key;
 pub(crate) mod kit;
+pub(crate) mod lab;
 pub(crate) mod logs;
 pub(crate) mod monitor;
 pub(crate) mod retry;
@@ -23,3 +24,8 @@ pub(crate) const FAILED: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
 /// We could not look.
 pub(crate) const COULD_NOT_LOOK: u8 = 3;
+
+/// A time in unix milliseconds as people write it.
+pub(crate) fn at(ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |time| time.to_string())
+}

@@ -1,9 +1,10 @@
-//! One TOML file, read once. Secrets are named in it by path or environment variable and are read where they
-//! are used: none of them ever sits in a [`Config`].
+//! One TOML file. Secrets are named in it by path or environment variable and are read where they are used: none of them
+//! ever sits in a [`Config`]. Paths are relative to the file's own folder.
 
 pub(crate) mod check;
 mod file;
 pub(crate) mod guarded;
+mod paths;
 mod problem;
 mod secret;
 mod spelling;
@@ -12,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use check::{DEFAULT_HOOKS, DEFAULT_METRICS, is_http};
 pub(crate) use file::{
-    AlertTable, AuthTable, File, LogTable, MonitorTable, RegistryTable, SigstoreTable, SourceAuth, SourceTable,
-    WatchTable,
+    AlertTable, AuthTable, File, IdentityTable, LogTable, MonitorTable, RegistryTable, SigstoreTable, SourceAuth,
+    SourceTable, WatchTable,
 };
 pub(crate) use problem::{Problems, Warnings};
 pub(crate) use secret::{password_of, read_password, read_secret, warn_of};
@@ -53,7 +54,8 @@ impl Config {
         let warnings = Warnings::default();
         let mut problems = Problems::of(path, &text).with_warnings(&warnings);
         match toml::from_str::<File>(&text) {
-            Ok(file) => {
+            Ok(mut file) => {
+                paths::resolve(&mut file, path);
                 check::check(&file, &mut problems);
                 if problems.is_empty() {
                     return Ok(Self { path: path.to_owned(), text, file, warnings });

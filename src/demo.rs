@@ -1,8 +1,9 @@
-//! The whole story in one process, with nothing installed: a sandbox registry, log and timestamp authority on real
+//! A push, a repeated webhook and a stolen key in one process, with nothing installed: a sandbox registry, log and timestamp authority on real
 //! HTTP, and beside them exactly what `sealwatch up` runs, from a configuration file on disk.
 
+mod made;
 mod rogue;
-mod sandbox_files;
+pub(crate) mod sandbox_files;
 mod told;
 
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use watcher::{PushStep, StepSeen, WatcherConfig};
 
-use crate::commands::{CLEAN, FAILED, kit};
+use crate::commands::{CLEAN, FAILED};
 use crate::config::Config;
 use crate::demo::sandbox_files::SandboxFiles;
 use crate::{cli, commands, rooms, run, say};
@@ -32,7 +33,7 @@ const TAG: &str = "v1";
 pub(crate) async fn demo(exit: bool, referrers_api: bool, dir: Option<PathBuf>) -> anyhow::Result<u8> {
     let clock = Clock { start: Instant::now() };
     let world = World::start(WorldOptions { referrers_api, ..WorldOptions::default() }).await?;
-    let files = SandboxFiles::write(&world, dir)?;
+    let mut files = SandboxFiles::write(&world, dir).await?;
     clock.tell(
         "world",
         format_args!(
@@ -50,29 +51,31 @@ pub(crate) async fn demo(exit: bool, referrers_api: bool, dir: Option<PathBuf>) 
         authorization: Some(files.authorization.clone()),
     }));
     clock.tell("up", format_args!("sealwatch takes webhooks at http://{hooks}/hooks/sandbox"));
-    // The same rooms once more, for looking at the result as an outsider would: with the registry and the public key.
+    // The same configuration once more, to look at the result as an outsider would: with the registry and the public key.
     let outsider = rooms::worker(&config, run::now_ms())?;
-    kit::write(&outsider, &files.kit)?;
+    files.write_kit(&outsider)?;
 
     let mut steps = running.progress.watch();
-    let told = story(&clock, &world, &outsider, &config, &mut steps).await;
-    let code = match told {
-        Ok(()) => CLEAN,
-        Err(error) => {
-            clock.tell("FAILED", format_args!("{error:#}"));
-            FAILED
-        }
-    };
-    if exit || code != CLEAN {
-        running.stop().await;
-        world.shutdown();
-        return Ok(code);
+    let image: ImageLocator = format!("{}/{REPOSITORY}:{TAG}", world.registry.host()).parse()?;
+    let verdict = story(&clock, &world, &outsider, &config, &image, &mut steps).await;
+    let stays_up = verdict.is_ok() && !exit;
+    if stays_up {
+        files.invitation(&world);
     }
-    files.invitation(&world);
-    stay(&clock, &mut steps).await;
+    say!("");
+    match &verdict {
+        Ok(()) => say!(
+            "VERDICT: all three acts ended well: the push was signed and verified, nothing was signed twice, and the stolen key was found out"
+        ),
+        Err(error) => say!("VERDICT: FAILED: {error:#}"),
+    }
+    files.next(&image.to_string(), stays_up);
+    if stays_up {
+        stay(&clock, &mut steps).await;
+    }
     running.stop().await;
     world.shutdown();
-    Ok(code)
+    Ok(if verdict.is_ok() { CLEAN } else { FAILED })
 }
 
 async fn story(
@@ -80,28 +83,36 @@ async fn story(
     world: &World,
     outsider: &WatcherConfig,
     config: &Config,
+    image: &ImageLocator,
     steps: &mut Receiver<StepSeen>,
 ) -> anyhow::Result<()> {
+    act(1, "an image is pushed, and sealwatch signs it");
     let pushed = world.registry.push_image(REPOSITORY, TAG, "demo").await?;
     let digest: Digest = pushed.digest;
-    let image: ImageLocator = format!("{}/{REPOSITORY}:{TAG}", world.registry.host()).parse()?;
     clock.tell("pushed", format_args!("{image} is {digest}"));
-    follow(clock, steps, digest).await?;
-    let first = look(clock, outsider, &image, digest).await?;
+    follow(clock, steps, digest).await.context("act 1")?;
+    let first = look(clock, outsider, image, digest).await.context("act 1")?;
     let logged = world.log.size();
 
-    clock.tell("again", format_args!("the registry tells us of the same push a second time"));
+    act(2, "the registry tells of the same push twice, and nothing is signed twice");
     world.registry.push_image(REPOSITORY, TAG, "demo").await?;
-    follow(clock, steps, digest).await?;
-    let second = look(clock, outsider, &image, digest).await?;
+    follow(clock, steps, digest).await.context("act 2")?;
+    let second = look(clock, outsider, image, digest).await.context("act 2")?;
     if (second, world.log.size()) != (first, logged) {
         bail!(
-            "the second delivery changed something: {first} signatures and {logged} log entries became {second} and {}",
+            "act 2: the second delivery changed something: {first} signatures and {logged} log entries became {second} and {}",
             world.log.size()
         );
     }
     clock.tell("once", format_args!("still {second} signatures, still {logged} log entries"));
-    rogue::act(clock, world, outsider, rooms::store_beside(config).await?.as_ref()).await
+
+    act(3, "a thief signs with the stolen key, and the monitor finds it in the log");
+    rogue::act(clock, world, outsider, rooms::store_beside(config).await?.as_ref()).await.context("act 3")
+}
+
+fn act(number: u8, title: &str) {
+    say!("");
+    say!("Act {number} of 3: {title}");
 }
 
 /// Tells each step of one digest until its job is done.
@@ -159,7 +170,7 @@ async fn look(clock: &Clock, outsider: &WatcherConfig, image: &ImageLocator, dig
     Ok(bundles.len() + legacy.len())
 }
 
-/// Tells whatever is pushed from now on, until Ctrl-C.
+/// Tells of every later push, until Ctrl-C.
 async fn stay(clock: &Clock, steps: &mut Receiver<StepSeen>) {
     let forever = async {
         loop {
@@ -174,7 +185,8 @@ async fn stay(clock: &Clock, steps: &mut Receiver<StepSeen>) {
         () = forever => {}
         _ = tokio::signal::ctrl_c() => {}
     }
-    say!("\nthe sandbox is gone");
+    say!("");
+    say!("the sandbox is gone");
 }
 
 /// The time since the story began.

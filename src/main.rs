@@ -14,6 +14,7 @@ mod rooms;
 mod run;
 mod say;
 mod trust;
+mod version;
 
 use std::process::ExitCode;
 
@@ -124,18 +125,19 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         }
         Command::Drill { json, only, out } => drill::drill(json, only.as_deref(), out.as_deref()).await,
         Command::Demo { exit, no_referrers_api, dir } => demo::demo(exit, !no_referrers_api, dir).await,
+        Command::Lab(flags) => commands::lab::lab(&flags).await,
         Command::Sign { config, image } => commands::sign::sign(&Config::load(&config.config)?, &image).await,
         Command::Verify(verify) => commands::verify::verify(&verify).await,
         Command::Explain { config, image, json } => {
             commands::explain::explain(&Config::load(&config.config)?, &image, json).await
         }
-        Command::Status { config, json } => commands::status::status(&Config::load(&config.config)?, json).await,
-        Command::Retry { config, image } => {
-            commands::retry::retry(&Config::load(&config.config)?, image.as_deref()).await
+        Command::Status { config, limit, json } => {
+            commands::status::status(&Config::load(&config.config)?, limit, json).await
         }
-        Command::Config { command: ConfigCommand::Check { config, file_only } } => {
-            commands::config_check::check(&config.config, file_only)
+        Command::Retry { config, image, all: _, json } => {
+            commands::retry::retry(&Config::load(&config.config)?, image.as_deref(), json).await
         }
+        Command::Config { command: ConfigCommand::Check(flags) } => commands::config_check::check(&flags).await,
         Command::Key { command: KeyCommand::Create { output_key_prefix, password_file } } => {
             commands::key::create(&output_key_prefix, password_file.as_deref())
         }

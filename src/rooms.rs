@@ -2,31 +2,35 @@
 //! nowhere else; what is wrong is noted with its line.
 
 mod fit;
+mod keys;
 pub(crate) mod monitor;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bundle::{Format, RegistryHost};
+use bundle::{Format, PublicKey, RegistryHost};
 use outbound::{Client, ClientConfig, Proxy};
 use secrecy::ExposeSecret as _;
+use signer::Services;
 use signer::rekor::LogWriter;
 use signer::rekor::v1::RekorV1;
 use signer::rekor::v2::RekorV2;
 use signer::timestamp::TimestampAuthority;
-use signer::{Services, key};
 use toml::Spanned;
 use watcher::registry::{Auth, Registry, RegistryConfig};
 use watcher::{Identity, Limits, Platforms, Rule, Secrets, Source, SourceKind, WatcherConfig};
 
 use crate::config::{
-    AuthTable, Config, Problems, RegistryTable, SourceAuth, SourceTable, guarded, host_spelling, password_of,
-    pattern_spelling, read_secret, warn_of,
+    AuthTable, Config, Problems, RegistryTable, SourceAuth, SourceTable, guarded, host_spelling, pattern_spelling,
+    read_secret, warn_of,
 };
 use crate::trust::{self, ChosenLog, Sigstore};
+
+use keys::Keys;
 
 /// A hook's secret with fewer characters is warned of.
 const MIN_SECRET: usize = 16;
@@ -72,10 +76,40 @@ pub(crate) fn intake(config: &Config) -> Result<WatcherConfig, Problems> {
 
 /// What the process that signs needs.
 pub(crate) fn worker(config: &Config, now_ms: i64) -> Result<WatcherConfig, Problems> {
+    worker_with(config, now_ms, &Keys::Private)
+}
+
+/// The same for a check: a key that this user may not read is checked by its public half; the notes say so. A public half
+/// that belongs to another key is a problem.
+pub(crate) fn checked_worker(config: &Config, now_ms: i64) -> Result<(WatcherConfig, Vec<String>), Problems> {
+    let keys = Keys::Checked(RefCell::default());
+    let room = worker_with(config, now_ms, &keys)?;
+    match keys {
+        Keys::Checked(notes) => Ok((room, notes.into_inner())),
+        _ => Ok((room, Vec::new())),
+    }
+}
+
+/// The same for showing public keys: no private key is read where its public half is beside it.
+pub(crate) fn shown_worker(config: &Config, now_ms: i64) -> Result<WatcherConfig, Problems> {
+    worker_with(config, now_ms, &Keys::Public)
+}
+
+/// The same for looking: no private key is ever read. The public half is the one beside the key file, else the one that
+/// is known under the identity's name; an identity without either is left out.
+pub(crate) fn looking_worker(
+    config: &Config,
+    now_ms: i64,
+    known: BTreeMap<String, PublicKey>,
+) -> Result<WatcherConfig, Problems> {
+    worker_with(config, now_ms, &Keys::Looking(known))
+}
+
+fn worker_with(config: &Config, now_ms: i64, keys: &Keys) -> Result<WatcherConfig, Problems> {
     let mut problems = config.problems();
     let registries = registries(config, &mut problems);
     let sigstores = sigstores(config, now_ms, &mut problems);
-    let identities = identities(config, &sigstores, &mut problems);
+    let identities = identities(config, &sigstores, keys, &mut problems);
     let rules = rules(config);
     fit::supported(config, &rules, &identities, &sigstores, &mut problems);
     fit::one_name_per_key(config, &rules, &identities, &mut problems);
@@ -308,7 +342,8 @@ fn registry_auth(
     }
 }
 
-fn sigstores(config: &Config, now_ms: i64, problems: &mut Problems) -> BTreeMap<String, Sigstore> {
+/// The trust domains of a file, by name.
+pub(crate) fn sigstores(config: &Config, now_ms: i64, problems: &mut Problems) -> BTreeMap<String, Sigstore> {
     let mut all = BTreeMap::new();
     for (name, table) in &config.file.sigstore {
         if let Some(built) = trust::sigstore(config, name, table, now_ms, problems) {
@@ -327,47 +362,17 @@ fn sigstore_name<'a>(config: &'a Config, identity: &str) -> Option<&'a String> {
 fn identities(
     config: &Config,
     sigstores: &BTreeMap<String, Sigstore>,
+    keys: &Keys,
     problems: &mut Problems,
 ) -> BTreeMap<String, Arc<Identity>> {
     let mut all = BTreeMap::new();
     for (name, table) in &config.file.identity {
         let label = format!("[identity.{name}]");
-        let Some(path) = &table.get_ref().key else { continue };
-        let pem = match guarded::read(Path::new(path.get_ref())) {
-            Ok(file) => {
-                warn_of(&label, path.span(), file.exposed, problems);
-                file.bytes
-            }
-            Err(why) => {
-                problems.note(
-                    path.span(),
-                    format!("{label} key: {why}"),
-                    "make one with `sealwatch key create`, or name the file that holds it",
-                );
-                continue;
-            }
-        };
-        let password_file = table.get_ref().password_file.as_ref();
-        let password = password_of(&label, password_file, problems);
-        if password_file.is_some() && password.is_none() {
-            // That it could not be read is the mistake, not that the key is encrypted.
-            continue;
-        }
-        let key = match key::file::load(&pem, password.as_ref()) {
-            Ok(key) => key,
-            Err(error) => {
-                problems.note(
-                    path.span(),
-                    format!("{label} key {}: {error}", path.get_ref()),
-                    "give the right password_file (or COSIGN_PASSWORD), or another key file",
-                );
-                continue;
-            }
-        };
+        let Some(key) = keys.load(name, table, problems) else { continue };
         let Some(sigstore) = sigstore_name(config, name).and_then(|s| sigstores.get(s)) else { continue };
         match services(sigstore) {
             Ok(services) => {
-                all.insert(name.clone(), Arc::new(Identity { name: name.clone(), key: Arc::new(key), services }));
+                all.insert(name.clone(), Arc::new(Identity { name: name.clone(), key, services }));
             }
             Err(error) => problems.note(
                 table.span(),
@@ -478,6 +483,17 @@ pub(crate) fn store_files(config: &Config) -> Result<Vec<String>, Problems> {
         };
         problems.note(place.unwrap_or_else(|| table.url.span()), format!("[store] {error}"), fix);
         problems
+    })
+}
+
+/// Looks at the PostgreSQL store of a file, and changes nothing; a word of what is there.
+pub(crate) async fn store_looked_at(config: &Config) -> anyhow::Result<String> {
+    Ok(match store::look(config.file.store.config()).await? {
+        store::SchemaSeen::Absent => "answers; the schema is made at the first start".to_owned(),
+        store::SchemaSeen::Older { version } => {
+            format!("answers; its schema is {version}, and is brought up to date at the next start")
+        }
+        store::SchemaSeen::Current => "answers; its schema is this version's".to_owned(),
     })
 }
 

@@ -134,13 +134,16 @@ pub(crate) async fn start(config: &Config, roles: Roles) -> anyhow::Result<Runni
     #[cfg(target_os = "linux")]
     exposition.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
     let metrics = Metrics::new(&exposition)?;
+    metrics.expect_sources(intake.sources.keys(), now_ms());
     let monitor = match logs {
         Some(room) => Some(ready(room, &store, &exposition).await?),
         None => None,
     };
     let unwatched = Unwatched::default();
     let is_all = !roles.intake && !roles.worker;
-    let admin = Admin::new(exposition, store.clone(), unwatched.clone(), is_all)?;
+    // A process that only takes webhooks may not read what is wrong elsewhere.
+    let tells = roles.worker || monitor.is_some();
+    let admin = Admin::new(exposition, store.clone(), unwatched.clone(), is_all, tells)?;
     let progress = Progress::new();
     let (stop, stopped) = watch::channel(false);
     let mut tasks = Vec::new();

@@ -223,7 +223,7 @@ fn file_bytes(
             problems.note(
                 span,
                 format!("{label} {key}: {}: {error}", path.display()),
-                "name a file that is there; paths are relative to the working directory",
+                "name a file that is there; paths are relative to the folder of the configuration file",
             )
         })
         .ok()

@@ -1,8 +1,11 @@
 //! Port to what holds a private key: a file now, a KMS or a token by a file of its own later.
 
 pub mod file;
+mod public_only;
 
 use bundle::{HashAlgorithm, PublicKey};
+
+pub use public_only::PublicOnly;
 
 /// Signs with one key. Implementations transport bytes; each signature is verified here before anybody sees it, so a
 /// faulty or lying backend costs a signature and never publishes a wrong one.

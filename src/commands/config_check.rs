@@ -1,20 +1,33 @@
 //! `config check`: the file, all that it names, and what it means.
 
-use std::path::Path;
+mod online;
+mod store_check;
 
 use monitor::watchlist::WatchMode;
 use monitor::{Coverage, MonitorConfig};
+use serde_json::json;
 use watcher::WatcherConfig;
 
 use super::{CLEAN, USAGE};
-use crate::config::Config;
+use crate::cli::CheckFlags;
+use crate::config::{Config, Problems};
 use crate::{rooms, run, say};
 
+use online::Asked;
+
 /// Checks a file and explains it; each mistake with its line and fix.
-pub(crate) fn check(file: &Path, file_only: bool) -> anyhow::Result<u8> {
-    let config = Config::load(file)?;
-    if file_only {
-        say!("{} is well formed; what it names was not looked at", file.display());
+pub(crate) async fn check(flags: &CheckFlags) -> anyhow::Result<u8> {
+    let file = &flags.config.config;
+    let config = match Config::load(file) {
+        Ok(config) => config,
+        Err(problems) => return Ok(refuse(&problems, &[], flags.json)),
+    };
+    if flags.file_only {
+        if flags.json {
+            say!("{}", json!({ "good": true, "looked_at": "the file alone" }));
+        } else {
+            say!("{} is well formed; what it names was not looked at", file.display());
+        }
         return Ok(CLEAN);
     }
     // A file without a source or a rule is for a process that only watches logs.
@@ -22,7 +35,7 @@ pub(crate) fn check(file: &Path, file_only: bool) -> anyhow::Result<u8> {
     let watches = rooms::monitor::is_wanted(&config);
     // Every part is checked, so that one run shows every mistake.
     let intake = if signs || !watches { Some(rooms::intake(&config)) } else { None };
-    let worker = if signs || !watches { Some(rooms::worker(&config, run::now_ms())) } else { None };
+    let worker = if signs || !watches { Some(rooms::checked_worker(&config, run::now_ms())) } else { None };
     let monitor = if watches { Some(rooms::monitor::monitor(&config)) } else { None };
     let store = rooms::store_files(&config);
     let (intake, worker, monitor, warnings) = match (intake.transpose(), worker.transpose(), monitor.transpose(), store)
@@ -33,29 +46,79 @@ pub(crate) fn check(file: &Path, file_only: bool) -> anyhow::Result<u8> {
             for list in [intake.err(), worker.err(), monitor.err(), store.err()].into_iter().flatten() {
                 problems.merge(list);
             }
-            say::complain(format_args!("{}", problems.to_string().trim_end()));
-            for warning in config.warnings.lines(&config.path) {
-                say::complain(format_args!("warning: {warning}"));
-            }
-            return Ok(USAGE);
+            return Ok(refuse(&problems, &config.warnings.lines(&config.path), flags.json));
         }
     };
-    say!("{} is good.", file.display());
-    say!("store: {}", config.file.store.url.get_ref());
-    for warning in warnings {
-        say!("warning: {warning}");
+    let warnings = [warnings, config.warnings.lines(&config.path)].concat();
+    let (worker, notes) = worker.map_or((None, Vec::new()), |(worker, notes)| (Some(worker), notes));
+    if !flags.json {
+        say!("{} is good.", file.display());
+        say!("store: {}", config.file.store.url.get_ref());
+        if let (Some(intake), Some(worker)) = (&intake, &worker) {
+            signing(&config, intake, worker)?;
+        }
+        match &monitor {
+            Some(monitor) => watching(monitor),
+            None => {
+                say!("no log is watched: add a [[watch]], or an empty [monitor] to check the logs that are written to");
+            }
+        }
+        for note in &notes {
+            say!("note: {note}");
+        }
+        for warning in &warnings {
+            say!("warning: {warning}");
+        }
     }
-    if let (Some(intake), Some(worker)) = (&intake, &worker) {
-        signing(&config, intake, worker)?;
+    let asked = if flags.online { online::ask(&config, worker.as_ref(), run::now_ms()).await } else { Vec::new() };
+    if flags.json {
+        let online = flags.online.then(|| as_values(&asked));
+        say!("{}", json!({ "good": true, "notes": notes, "warnings": warnings, "online": online }));
+    } else {
+        if !flags.online {
+            say!(
+                "services were not asked: --online asks the store, registries, logs and authorities, and tries each key"
+            );
+        }
+        for Asked { what, outcome } in &asked {
+            match outcome {
+                Ok(word) => say!("ok      {what}: {word}"),
+                Err(trouble) => {
+                    say!("FAILED  {what}: {}", trouble.why);
+                    say!("        fix: {}", trouble.fix);
+                }
+            }
+        }
     }
-    match &monitor {
-        Some(monitor) => watching(monitor),
-        None => say!("no log is watched: add a [[watch]], or an empty [monitor] to check the logs that are written to"),
+    Ok(online::code(&asked))
+}
+
+/// Says every mistake, and what is allowed and should not be.
+fn refuse(problems: &Problems, warnings: &[String], as_json: bool) -> u8 {
+    if as_json {
+        let list: Vec<_> = problems
+            .list()
+            .iter()
+            .map(|problem| json!({ "line": problem.line, "what": problem.what, "fix": problem.fix }))
+            .collect();
+        say!("{}", json!({ "good": false, "problems": list, "warnings": warnings }));
+    } else {
+        say::complain(format_args!("{}", problems.to_string().trim_end()));
+        for warning in warnings {
+            say::complain(format_args!("warning: {warning}"));
+        }
     }
-    for warning in config.warnings.lines(&config.path) {
-        say!("warning: {warning}");
-    }
-    Ok(CLEAN)
+    USAGE
+}
+
+fn as_values(asked: &[Asked]) -> Vec<serde_json::Value> {
+    asked
+        .iter()
+        .map(|Asked { what, outcome }| match outcome {
+            Ok(word) => json!({ "what": what, "ok": true, "says": word }),
+            Err(trouble) => json!({ "what": what, "ok": false, "says": trouble.why, "fix": trouble.fix }),
+        })
+        .collect()
 }
 
 /// What is signed, and with what.
@@ -122,7 +185,7 @@ fn watching(monitor: &MonitorConfig) {
     }
     for rule in &monitor.watches {
         let mode = match rule.mode {
-            WatchMode::Alert => "whoever else uses it is a finding",
+            WatchMode::Alert => "a use that the ledger does not explain is a finding",
             WatchMode::Expect => "expected, no finding",
             WatchMode::Observe => "collected only",
         };
@@ -135,7 +198,7 @@ fn watching(monitor: &MonitorConfig) {
         say!("alert {:?}: from {} up", sink.name, sink.min_severity.as_str());
     }
     if monitor.sinks.is_empty() {
-        say!("alert: nobody is told; findings are in `sealwatch findings` and on /metrics");
+        say!("alert: no sink is told; findings are in `sealwatch findings` and on /metrics");
     }
     say!("what was trusted is recorded in {}", monitor.trust_record.display());
 }

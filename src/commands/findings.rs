@@ -72,7 +72,7 @@ pub(crate) async fn show(config: &Config, id: i64, json: bool) -> anyhow::Result
     say!("{} {}", row.severity.as_str(), row.kind.as_str());
     say!("{}", row.title);
     say!("");
-    say!("{}", row.detail);
+    say::block(&row.detail);
     say!("");
     if let Some(log) = &row.log_origin {
         say!("log          {log}");

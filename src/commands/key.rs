@@ -39,7 +39,7 @@ pub(crate) fn public(key: &Path, password_file: Option<&Path>) -> anyhow::Result
     warn(file.exposed);
     let key = signer::key::file::load(&file.bytes, password(password_file)?.as_ref())
         .or_usage(format!("key file {}", key.display()))?;
-    say!("{}", key.public_key().pem().trim_end());
+    say::block(&key.public_key().pem());
     Ok(CLEAN)
 }
 

@@ -15,7 +15,7 @@ use crate::{rooms, run, say};
 
 /// Writes the kit.
 pub(crate) fn kit(config: &Config, out: &Path) -> anyhow::Result<u8> {
-    let room = rooms::worker(config, run::now_ms())?;
+    let room = rooms::shown_worker(config, run::now_ms())?;
     for file in write(&room, out)? {
         say!("{}", out.join(file).display());
     }

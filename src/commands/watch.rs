@@ -21,6 +21,6 @@ pub(crate) async fn draft(config: &Config, name: &str) -> anyhow::Result<u8> {
             observed.len()
         ));
     }
-    say!("{}", monitor::observe::draft(&observed));
+    say::block(&monitor::observe::draft(&observed));
     Ok(CLEAN)
 }

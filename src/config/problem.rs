@@ -97,7 +97,6 @@ impl Problems {
     }
 
     /// The list so far.
-    #[cfg(test)]
     pub(crate) fn list(&self) -> &[Problem] {
         &self.list
     }

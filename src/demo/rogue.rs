@@ -27,10 +27,16 @@ pub(super) async fn act(
     let signed = sign(identity.key.as_ref(), &subject, Format::Bundle).await?;
     let entry = signed.new_entry(identity.key.public_key());
     let index = world.log.append(entry.rekor_v2_body()?).await;
-    clock.tell("rogue", format_args!("somebody signs with our key, but not through sealwatch: log index {index}"));
+    clock.tell(
+        "rogue",
+        format_args!("a signature by our key that sealwatch did not make is in the log, at index {index}"),
+    );
 
-    let found = wait(store, FindingKind::KeyUsedOutside).await?;
-    clock.tell("FOUND", format_args!("{} ({})", found.title, found.severity.as_str()));
+    let found = wait(store, &format!("{}/{index}", world.log.origin())).await?;
+    clock.tell(
+        "FOUND",
+        format_args!("{}: our key was used outside of our signer (finding {})", found.severity.as_str(), found.id),
+    );
     let evidence = store.evidence(found.id).await?.into_iter().find_map(|piece| piece.evidence);
     let verdict = monitor::evidence::verify(&evidence.context("the finding has no evidence")?)?;
     if !verdict.holds {
@@ -43,17 +49,18 @@ pub(super) async fn act(
     Ok(())
 }
 
-/// The finding, once it is there; any other is told as a failure.
-async fn wait(store: &dyn Store, kind: FindingKind) -> anyhow::Result<FindingRow> {
-    let filter = FindingFilter { states: vec![FindingState::Open], limit: 10, ..FindingFilter::default() };
+/// The finding about this very entry (`ORIGIN/INDEX`), once it is there; one of another kind is told as a failure.
+async fn wait(store: &dyn Store, entry: &str) -> anyhow::Result<FindingRow> {
+    let filter = FindingFilter { states: vec![FindingState::Open], limit: 100, ..FindingFilter::default() };
     let start = Instant::now();
     while start.elapsed() < PATIENCE {
-        let rows = store.findings(&filter).await?;
-        if let Some(row) = rows.iter().find(|row| row.kind == kind) {
-            return Ok(row.clone());
-        }
-        if let Some(other) = rows.first() {
-            bail!("the monitor found something else: {}", other.title);
+        for row in store.findings(&filter).await? {
+            if row.kind != FindingKind::KeyUsedOutside {
+                bail!("the monitor found something else: {}", row.title);
+            }
+            if store.evidence(row.id).await?.iter().any(|piece| piece.occurrence == entry) {
+                return Ok(row);
+            }
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

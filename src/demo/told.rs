@@ -24,27 +24,32 @@ pub(crate) fn sentence(step: &PushStep) -> String {
 
 fn words(step: &PushStep) -> (&'static str, String) {
     match step {
-        PushStep::Accepted { source } => ("event", format!("a webhook from {source} is durable")),
+        PushStep::Accepted { source } => {
+            ("event", format!("the webhook {source} tells of a push; it is stored before the answer"))
+        }
         PushStep::Resolved => ("resolved", "the registry was asked what the tag points to".to_owned()),
         PushStep::Decided { rule, identities } => {
             ("decided", format!("rule {rule} wants it signed by {}", identities.join(", ")))
         }
         PushStep::Intended { identity, format } => {
-            ("intended", format!("the ledger knows that {identity} will sign ({format})"))
+            ("intended", format!("the ledger notes that {identity} is about to sign ({format})"))
         }
         PushStep::Signed { identity, format } => {
-            ("signed", format!("by {identity} ({format}), and the ledger has the bytes"))
+            ("signed", format!("by {identity} ({format}); the ledger keeps the signature"))
         }
         PushStep::Logged { format, origin, index } => {
-            ("logged", format!("in {origin} at index {index} ({format}), proof checked"))
+            ("logged", format!("in {origin} at index {index} ({format}); its proof was checked"))
         }
-        PushStep::Verified { format } => ("checked", format!("offline before it is published ({format})")),
-        PushStep::Attached { format, manifest } => ("attached", format!("{format} as {manifest}")),
+        PushStep::Verified { format } => ("checked", format!("offline, before it is published ({format})")),
+        PushStep::Attached { format, manifest } => ("attached", format!("{format} to the image, as {manifest}")),
         PushStep::AlreadySigned { identity, format, adopted } => (
             "already",
             format!("signed by {identity} ({format}){}", if *adopted { ", made elsewhere with this key" } else { "" }),
         ),
-        PushStep::Skipped { reason } => ("skipped", (*reason).to_owned()),
+        PushStep::Skipped { reason: "own_artifact" | "signature_tag" } => {
+            ("skipped", "the push of a signature: nothing to sign".to_owned())
+        }
+        PushStep::Skipped { reason } => ("skipped", format!("nothing to sign: {}", reason.replace('_', " "))),
         PushStep::Delayed { error } => ("delayed", format!("{error}; it will be tried again")),
         PushStep::Parked { error } => ("parked", error.clone()),
         PushStep::Acknowledged => ("done", "the job is finished".to_owned()),

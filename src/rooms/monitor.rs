@@ -76,7 +76,7 @@ fn refresh(config: &Config) -> monitor::config::Refresh {
     })
 }
 
-/// Beside an SQLite database, else in the working directory.
+/// Beside an SQLite database, else beside the configuration file.
 fn trust_record(config: &Config, table: &MonitorTable) -> PathBuf {
     if let Some(path) = &table.trust_record {
         return path.get_ref().clone();
@@ -89,7 +89,10 @@ fn trust_record(config: &Config, table: &MonitorTable) -> PathBuf {
         .strip_prefix("sqlite:")
         .filter(|path| !path.starts_with(':'))
         .map(|path| path.split('?').next().unwrap_or(path).trim_start_matches("//").to_owned());
-    PathBuf::from(beside.map_or_else(|| "sealwatch.trusted".to_owned(), |db| format!("{db}.trusted")))
+    beside.map_or_else(
+        || config.path.with_file_name("sealwatch.trusted"),
+        |database| PathBuf::from(format!("{database}.trusted")),
+    )
 }
 
 fn timing(table: &MonitorTable, problems: &mut Problems) -> Timing {

@@ -67,7 +67,7 @@ fn identity(key: &str, password: &str) -> (String, Vec<String>) {
         "[identity.release]\nkey = {key:?}\npassword_file = {password:?}\n[sigstore.own]\ntrusted_root = \"t.json\"\n"
     ));
     let mut problems = config.problems();
-    identities(&config, &BTreeMap::new(), &mut problems);
+    identities(&config, &BTreeMap::new(), &Keys::Private, &mut problems);
     let text = if problems.is_empty() { String::new() } else { problems.to_string() };
     (text, config.warnings.lines(&config.path))
 }
@@ -75,7 +75,7 @@ fn identity(key: &str, password: &str) -> (String, Vec<String>) {
 #[test]
 fn key_and_password_are_ours_alone_to_write() {
     let files = Files::new();
-    let pair = key::file::generate(&"pw\n".into()).expect("a key");
+    let pair = signer::key::file::generate(&"pw\n".into()).expect("a key");
     let good = files.put("good.key", &pair.private_pem, 0o600);
     // One line end is not part of the password; the other is.
     let password = files.put("password", "pw\n\n", 0o600);
@@ -90,10 +90,10 @@ fn key_and_password_are_ours_alone_to_write() {
     let (problems, _) = identity(&good, &files.put("write.password", "pw\n\n", 0o606));
     assert!(problems.contains("password_file") && problems.contains("can be written"), "{problems}");
 
-    let second = key::file::generate(&"pw\n".into()).expect("a key");
+    let second = signer::key::file::generate(&"pw\n".into()).expect("a key");
     let both = files.put("both.key", &format!("{}{}", pair.private_pem, second.private_pem), 0o600);
     assert!(identity(&both, &password).0.contains("several private keys"), "two keys in one file");
-    let empty = key::file::generate(&"".into()).expect("a key");
+    let empty = signer::key::file::generate(&"".into()).expect("a key");
     let (problems, warnings) =
         identity(&files.put("e.key", &empty.private_pem, 0o600), &files.put("e.password", "", 0o600));
     assert!(problems.is_empty(), "{problems}");
@@ -116,7 +116,10 @@ fn a_docker_config_that_others_may_write_is_refused() {
 #[test]
 fn of_several_public_keys_a_command_takes_the_first_and_a_watch_none() {
     let files = Files::new();
-    let (one, two) = (key::file::generate(&"".into()).expect("a key"), key::file::generate(&"".into()).expect("a key"));
+    let (one, two) = (
+        signer::key::file::generate(&"".into()).expect("a key"),
+        signer::key::file::generate(&"".into()).expect("a key"),
+    );
     let file = files.put("two.pub", &format!("{}{}", one.public_pem, two.public_pem), 0o644);
     assert_eq!(public_key(Path::new(&file)).expect("the first").pem(), one.public_pem);
     let config = config(&format!("[[watch]]\nname = \"release\"\nkey_file = {file:?}\n"));

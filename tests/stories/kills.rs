@@ -131,7 +131,7 @@ impl Stage {
         let busy = ["\"waiting\"", "\"ready\"", "\"leased\"", "\"parked\""];
         busy.iter().all(|state| count(&["watcher_jobs", state]) == 0.0)
             && busy.iter().all(|state| count(&["watcher_queued_events", state]) == 0.0)
-            && count(&["watcher_jobs", "\"done\""]) == images
+            && self.scene.status()["jobs_done"].as_f64() == Some(images)
     }
 }
 

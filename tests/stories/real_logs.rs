@@ -205,7 +205,7 @@ fn three_real_logs_are_read_to_their_ends_and_only_what_is_rogue_is_found() {
     });
     assert_eq!(filled, [true; 3], "every log took everything");
     let pushed = pushes.load(Ordering::Relaxed);
-    eventually("our own signer is done", 120, || scene.metric(&["watcher_jobs{", "\"done\""]) >= pushed as f64);
+    eventually("our own signer is done", 120, || scene.status()["jobs_done"].as_f64() >= Some(pushed as f64));
     let writing = start.elapsed();
 
     // Writing has stopped.

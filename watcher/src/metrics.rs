@@ -1,11 +1,15 @@
 //! What this room counts. Labels are closed sets: names from the configuration and codes from our enums, never
-//! a digest, a tag or anything that a sender chose.
+//! a digest, a tag or anything that a sender chose. What is in the store is shown by [`queue`] alone.
+
+mod queue;
 
 use bundle::Format;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry as Exposition};
 
 use crate::endpoint::Endpoint;
 use crate::registry::RegistryError;
+
+use queue::QueueGauges;
 
 /// The counters, gauges and histograms of the watcher.
 #[derive(Clone, Debug)]
@@ -21,9 +25,7 @@ pub struct Metrics {
     parked: IntCounterVec,
     retries: IntCounterVec,
     registry_errors: IntCounterVec,
-    jobs: IntGaugeVec,
-    queued_events: IntGaugeVec,
-    oldest_waiting: prometheus::GaugeVec,
+    queue: QueueGauges,
     endpoint_trouble: IntGaugeVec,
     push_to_signed: Histogram,
 }
@@ -36,32 +38,29 @@ impl Metrics {
             exposition.register(Box::new(counters.clone()))?;
             Ok::<_, prometheus::Error>(counters)
         };
-        let gauges = |name: &str, help: &str, labels: &[&str]| {
-            let gauges = IntGaugeVec::new(Opts::new(name, help), labels)?;
-            exposition.register(Box::new(gauges.clone()))?;
-            Ok::<_, prometheus::Error>(gauges)
-        };
         let dead_letters =
             IntCounter::new("watcher_dead_letters_total", "Bodies kept because nothing could read them")?;
         exposition.register(Box::new(dead_letters.clone()))?;
         let last_event = prometheus::GaugeVec::new(
             Opts::new(
                 "watcher_last_event_timestamp_seconds",
-                "When a source was last heard (authenticated), Unix time",
+                "When a source was last heard (authenticated), or else when this process started, Unix time",
             ),
             &["source"],
         )?;
         exposition.register(Box::new(last_event.clone()))?;
-        let oldest_waiting = prometheus::GaugeVec::new(
-            Opts::new("watcher_oldest_waiting_seconds", "Age of the oldest event or job that is not done"),
-            &[],
-        )?;
-        exposition.register(Box::new(oldest_waiting.clone()))?;
         let push_to_signed = Histogram::with_opts(
             HistogramOpts::new("watcher_push_to_signed_seconds", "From the event to the attached signatures")
                 .buckets(vec![0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 300.0, 1800.0, 7200.0]),
         )?;
         exposition.register(Box::new(push_to_signed.clone()))?;
+        let queue = QueueGauges::new()?;
+        exposition.register(Box::new(queue.clone()))?;
+        let endpoint_trouble = IntGaugeVec::new(
+            Opts::new("watcher_endpoint_trouble", "1 while an endpoint is in trouble and what needs it waits"),
+            &["kind", "endpoint"],
+        )?;
+        exposition.register(Box::new(endpoint_trouble.clone()))?;
         Ok(Self {
             events: counters(
                 "watcher_events_total",
@@ -98,16 +97,59 @@ impl Metrics {
                 "Failed calls to registries, by kind of failure",
                 &["kind"],
             )?,
-            jobs: gauges("watcher_jobs", "Jobs by state", &["state"])?,
-            queued_events: gauges("watcher_queued_events", "Events by state", &["state"])?,
-            oldest_waiting,
-            endpoint_trouble: gauges(
-                "watcher_endpoint_trouble",
-                "1 while an endpoint is in trouble and what needs it waits",
-                &["kind", "endpoint"],
-            )?,
+            queue,
+            endpoint_trouble,
             push_to_signed,
-        })
+        }
+        .begun())
+    }
+
+    /// Has every series whose labels are known from the start begin at 0, so that `rate` sees the first burst.
+    fn begun(self) -> Self {
+        for format in Format::ALL {
+            for outcome in ["attached", "attached_again", "adopted", "failed"] {
+                self.signatures.with_label_values(&[format.as_str(), outcome]);
+            }
+        }
+        for kind in ["event", "job"] {
+            self.parked.with_label_values(&[kind]);
+        }
+        for kind in ["registry", "endpoint", "store", "key", "log", "configuration", "contention", "timeout"] {
+            self.retries.with_label_values(&[kind]);
+        }
+        for kind in [
+            "unreachable",
+            "forbidden_target",
+            "unauthorized",
+            "denied",
+            "forbidden_realm",
+            "rate_limited",
+            "unavailable",
+            "not_found",
+            "digest_mismatch",
+            "immutable_tag",
+            "manifest",
+            "too_many",
+            "contended",
+            "refused",
+        ] {
+            self.registry_errors.with_label_values(&[kind]);
+        }
+        for reason in ["unknown_source", "unauthorized", "too_large", "too_slow", "broken_off", "not_persisted"] {
+            self.hook_refusals.with_label_values(&[reason]);
+        }
+        self
+    }
+
+    /// The same for the sources of the configuration: each was last heard now.
+    pub fn expect_sources<'n>(&self, names: impl IntoIterator<Item = &'n String>, now_ms: i64) {
+        for name in names {
+            self.auth_failures.with_label_values(&[name]);
+            for outcome in ["accepted", "dead_letter", "not_persisted"] {
+                self.events.with_label_values(&[name.as_str(), outcome]);
+            }
+            self.heard(name, now_ms);
+        }
     }
 
     pub(crate) fn event(&self, source: &str, outcome: &'static str, count: u64) {
@@ -158,41 +200,20 @@ impl Metrics {
         self.push_to_signed.observe(elapsed_ms.max(0) as f64 / 1000.0);
     }
 
+    /// Takes over what the store counted. What is not counted again within a minute is not shown.
+    pub fn record_counts(&self, counts: &store::LiveCounts) {
+        self.queue.record(counts, std::time::Instant::now());
+    }
+
+    /// Forgets what the store counted, when it could not be counted again: nothing is shown rather than what was.
+    pub(crate) fn forget_counts(&self) {
+        self.queue.forget();
+    }
+
     /// An endpoint is in trouble, or is well again.
     pub(crate) fn endpoint(&self, endpoint: &Endpoint, in_trouble: bool) {
         self.endpoint_trouble.with_label_values(&[endpoint.kind(), endpoint.name()]).set(i64::from(in_trouble));
     }
-
-    /// Forgets what the store counted, when it could not be counted again.
-    pub(crate) fn forget_counts(&self) {
-        self.jobs.reset();
-        self.queued_events.reset();
-        self.oldest_waiting.reset();
-    }
-
-    /// Takes over what the store counted.
-    pub fn record_counts(&self, counts: &store::Counts) {
-        for (state, count) in [
-            ("ready", counts.jobs_ready),
-            ("leased", counts.jobs_leased),
-            ("done", counts.jobs_done),
-            ("skipped", counts.jobs_skipped),
-            ("parked", counts.jobs_parked),
-        ] {
-            self.jobs.with_label_values(&[state]).set(gauge(count));
-        }
-        for (state, count) in
-            [("waiting", counts.events_waiting), ("leased", counts.events_leased), ("parked", counts.events_parked)]
-        {
-            self.queued_events.with_label_values(&[state]).set(gauge(count));
-        }
-        let oldest = counts.oldest_event_age_ms.max(counts.oldest_job_age_ms).unwrap_or(0);
-        self.oldest_waiting.with_label_values::<&str>(&[]).set(oldest as f64 / 1000.0);
-    }
-}
-
-fn gauge(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn kind(error: &RegistryError) -> &'static str {
@@ -212,5 +233,33 @@ fn kind(error: &RegistryError) -> &'static str {
         RegistryError::TooMany { .. } => "too_many",
         RegistryError::Contended { .. } => "contended",
         _ => "refused",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_counted_is_there_before_it_happens() {
+        let exposition = Exposition::new();
+        let metrics = Metrics::new(&exposition).unwrap();
+        metrics.expect_sources([&"ci".to_owned()], 1_700_000_000_000);
+        let text = prometheus::TextEncoder::new().encode_to_string(&exposition.gather()).unwrap();
+        for series in [
+            "watcher_auth_failures_total{source=\"ci\"} 0",
+            "watcher_events_total{outcome=\"accepted\",source=\"ci\"} 0",
+            "watcher_last_event_timestamp_seconds{source=\"ci\"} 1700000000",
+            "watcher_signatures_total{format=\"bundle\",outcome=\"attached\"} 0",
+            "watcher_signatures_total{format=\"legacy\",outcome=\"failed\"} 0",
+            "watcher_parked_total{kind=\"event\"} 0",
+            "watcher_retries_total{kind=\"log\"} 0",
+            "watcher_registry_errors_total{kind=\"unreachable\"} 0",
+            "watcher_hook_refusals_total{reason=\"unknown_source\"} 0",
+            "watcher_dead_letters_total 0",
+        ] {
+            assert!(text.lines().any(|line| line == series), "{series} in\n{text}");
+        }
+        assert!(!text.contains("watcher_jobs") && !text.contains("watcher_oldest"), "nothing was counted yet: {text}");
     }
 }

@@ -17,6 +17,7 @@ mod legacy;
 mod link;
 mod look;
 mod manifests;
+mod ping;
 mod referrers;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@
 //! behind the wire can be steered: answers are lost, requests refused, tags frozen, and the logs lie.
 //!
 //! # Out of scope
-//! Durability (everything lives in memory), TLS, more than one host, and any secret worth keeping:
+//! Durability (everything but a [`Lab`] lives in memory), TLS, more than one host, and any secret worth keeping:
 //! the keys are made at start and die with the process. Never put a sandbox on a public address.
 
 pub mod alerts;
@@ -15,6 +15,7 @@ pub mod ca;
 mod clock;
 pub mod ct;
 pub mod faults;
+pub mod lab;
 pub mod leaves;
 mod lies;
 pub mod log;
@@ -35,6 +36,7 @@ pub use alerts::{AlertReceiver, MailOptions, MailReceiver};
 pub use ca::{CaOptions, Identity, Issued, SandboxCa, Subject};
 pub use ct::{CtOptions, SandboxCt};
 pub use faults::{Fault, Faults};
+pub use lab::{LAB_ORIGIN, Lab, LabOptions};
 pub use leaves::SandboxKey;
 pub use log::{LogOptions, SandboxLog};
 pub use oidc::{OidcIssuer, OidcOptions};
@@ -60,6 +62,28 @@ pub enum SandboxError {
     /// The system gave no randomness.
     #[error("no randomness for a key")]
     Randomness,
+    /// A file of a lab could not be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another process works with a lab.
+    #[error("{} is in use: a lab runs with this folder already; stop it, or choose another folder", path.display())]
+    InUse {
+        /// The file that it holds.
+        path: std::path::PathBuf,
+    },
+    /// A folder is not one of a lab, or a part of it is gone.
+    #[error("{} is not the file of a lab: {why}; choose another folder, or restore the file", path.display())]
+    NotALab {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A certificate could not be made.
     #[error("could not make certificates: {0}")]
     Certificates(String),

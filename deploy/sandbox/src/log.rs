@@ -7,6 +7,7 @@ mod attack;
 pub(crate) mod entry;
 mod files;
 mod integrate;
+mod journal;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ mod write;
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -33,6 +35,7 @@ use crate::signing::{NoteSigner, SecretKey};
 
 pub use files::{TileWriter, write_tiles};
 use integrate::Integrator;
+use journal::Journal;
 
 /// How a log is to start.
 #[derive(Clone, Debug)]
@@ -49,6 +52,8 @@ pub struct LogOptions {
     pub seed: Option<[u8; 32]>,
     /// How often a log without new entries signs its head again and asks its witnesses again.
     pub republish: Duration,
+    /// The file that keeps the leaves from one start to the next; in memory only where absent.
+    pub journal: Option<PathBuf>,
 }
 
 impl Default for LogOptions {
@@ -60,6 +65,7 @@ impl Default for LogOptions {
             remembered: 256,
             seed: None,
             republish: Duration::from_secs(600),
+            journal: None,
         }
     }
 }
@@ -110,12 +116,18 @@ impl State {
 const ENTRIES_PATH: &str = "/api/v2/log/entries";
 
 impl SandboxLog {
-    /// Starts an empty log.
+    /// Starts a log: an empty one, or the one that its journal keeps.
     pub async fn start(options: LogOptions) -> Result<Self, SandboxError> {
-        Self::start_with(options, Branch::default()).await
+        let Some(path) = &options.journal else { return Self::start_with(options, Branch::default(), None).await };
+        let (journal, leaves) = Journal::open(path)?;
+        let mut branch = Branch::default();
+        for leaf in leaves {
+            branch.append(leaf);
+        }
+        Self::start_with(options, branch, Some(journal)).await
     }
 
-    async fn start_with(options: LogOptions, branch: Branch) -> Result<Self, SandboxError> {
+    async fn start_with(options: LogOptions, branch: Branch, journal: Option<Journal>) -> Result<Self, SandboxError> {
         let seed = match options.seed {
             Some(seed) => seed,
             None => random_seed()?,
@@ -123,7 +135,7 @@ impl SandboxLog {
         let options = LogOptions { seed: Some(seed), ..options };
         let signer = NoteSigner::new(SecretKey::ed25519(&seed), &options.origin)?;
         let state = Arc::new(State {
-            integrator: Integrator::new(&options, signer, branch),
+            integrator: Integrator::new(&options, signer, branch, journal),
             frozen: AtomicBool::new(false),
             elsewhere: Mutex::default(),
             options,
@@ -265,6 +277,7 @@ impl SandboxLog {
     pub fn shutdown(&self) {
         self.server.stop();
         self.integrating.stop();
+        self.state.integrator.release();
     }
 }
 

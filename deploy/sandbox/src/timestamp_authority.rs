@@ -25,6 +25,7 @@ use crate::serve::Server;
 use crate::{SandboxError, clock};
 
 use certificates::Chain;
+pub(crate) use certificates::SavedChain;
 
 /// How a timestamp authority is to start.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,7 +56,15 @@ const STAMP_PATH: &str = "/api/v1/timestamp";
 impl SandboxTsa {
     /// Starts an authority with new keys: root, intermediate and leaf.
     pub async fn start(options: TsaOptions) -> Result<Self, SandboxError> {
-        let chain = Chain::generate(clock::unix_seconds())?;
+        Self::start_with(options, Chain::generate(clock::unix_seconds())?).await
+    }
+
+    /// Starts an authority again with the keys and certificates that it had.
+    pub(crate) async fn resume(options: TsaOptions, saved: &SavedChain) -> Result<Self, SandboxError> {
+        Self::start_with(options, Chain::restored(saved)?).await
+    }
+
+    async fn start_with(options: TsaOptions, chain: Chain) -> Result<Self, SandboxError> {
         let state = Arc::new(State { chain, clock_offset: AtomicI64::new(0), stamped: AtomicU64::new(0) });
         let faults = Arc::new(Faults::default());
         let router = Router::new()

@@ -1,6 +1,6 @@
 //! The services together, and the trust material that makes stock tools believe them.
 
-mod trust;
+pub(crate) mod trust;
 
 use std::sync::{Mutex, PoisonError};
 
@@ -255,7 +255,7 @@ impl World {
 }
 
 /// Since when the log's key and the services are valid.
-const START: &str = "2024-01-01T00:00:00Z";
+pub(crate) const START: &str = "2024-01-01T00:00:00Z";
 
 #[cfg(test)]
 mod tests {

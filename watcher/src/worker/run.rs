@@ -283,7 +283,7 @@ impl Worker {
     async fn count(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         loop {
             self.pulses.beat("counts", SILENT_FOR);
-            match self.store.counts().await {
+            match self.store.live_counts().await {
                 Ok(counts) => self.metrics.record_counts(&counts),
                 Err(error) => {
                     // A gauge that cannot be counted is absent, and never stale.

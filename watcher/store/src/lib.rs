@@ -86,12 +86,12 @@ pub use observations::{NewObservation, Observation, Observations};
 pub use outbox::{LeasedAlert, Outbox, OutboxCount};
 pub use own_artifacts::OwnArtifacts;
 pub use own_entries::{OwnEntries, OwnEntry, OwnEntryCounts, OwnEntryState};
-pub use parked::{Parked, ParkedFilter, ParkedRow};
+pub use parked::{Parked, ParkedFilter, ParkedRow, Resent, Unfinished, WorkKind, WorkRow};
 pub use retention::{Purged, Retention};
 pub use revival::Revival;
 pub use sightings::{OBSERVED_BEYOND, OBSERVED_PER_WATCH, ObservedIdentity, Sighting, Sightings};
 pub use skips::{Skip, Skips};
-pub use status::{Counts, Status};
+pub use status::{Counts, LiveCounts, Status, Totals};
 pub use suspects::{NewSuspect, Suspect, Suspects};
 pub use waiting::{Claim, CountedAs, DueRepository, ParkedBecause, Postponed, Wanted};
 
@@ -157,6 +157,32 @@ pub async fn open_beside(config: impl Into<StoreConfig>) -> Result<Arc<dyn Store
             Ok(Arc::new(sqlite::SqliteStore::open_beside(&config.url).await?))
         }
         Engine::Postgres => open(config).await,
+    }
+}
+
+/// Which schema a PostgreSQL database has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SchemaSeen {
+    /// None of ours: it is made at the first start.
+    Absent,
+    /// That of an earlier version, which is brought up to date at the next start.
+    Older {
+        /// Its number.
+        version: i64,
+    },
+    /// That of this version.
+    Current,
+}
+
+/// Looks at the PostgreSQL database that a configuration names. Nothing is created or migrated.
+///
+/// # Errors
+/// It cannot be reached, refuses us, or has the schema of a newer program.
+pub async fn look(config: impl Into<StoreConfig>) -> Result<SchemaSeen, StoreError> {
+    let config = config.into();
+    match config.engine()? {
+        Engine::Postgres => postgres::look::look(&config).await,
+        Engine::Sqlite => Err(StoreError::UnknownEngine),
     }
 }
 

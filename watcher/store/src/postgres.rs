@@ -3,6 +3,7 @@
 
 pub(crate) mod connector;
 mod elsewhere;
+pub(crate) mod look;
 mod migrate;
 mod pool;
 pub(crate) mod transaction;

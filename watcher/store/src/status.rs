@@ -5,6 +5,49 @@ use tokio::sync::watch;
 
 use crate::{JobState, Stage, StoreError};
 
+/// What is under way. Counting it costs as much as there is unfinished work, however much was ever signed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct LiveCounts {
+    /// Events that wait for a worker.
+    pub events_waiting: u64,
+    /// Events that a worker holds.
+    pub events_leased: u64,
+    /// Events that were put aside.
+    pub events_parked: u64,
+    /// Jobs that wait for a worker.
+    pub jobs_ready: u64,
+    /// Jobs that a worker holds.
+    pub jobs_leased: u64,
+    /// Jobs that were put aside.
+    pub jobs_parked: u64,
+    /// Bodies that were not understood.
+    pub dead_letters: u64,
+    /// Ledger rows that are intended, and no more.
+    pub ledger_intended: u64,
+    /// Ledger rows with a signature, and no more.
+    pub ledger_signed: u64,
+    /// Ledger rows with material that is not attached.
+    pub ledger_material: u64,
+    /// How long ago the oldest push was announced that is an event still, waiting or worked on, in milliseconds.
+    pub oldest_event_age_ms: Option<i64>,
+    /// How long ago the oldest push was announced that is a job still, waiting or worked on, in milliseconds; of a job
+    /// that a person asked for, how long ago that was.
+    pub oldest_job_age_ms: Option<i64>,
+}
+
+/// What is finished. Counting it walks the ledger.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Totals {
+    /// Jobs that are done.
+    pub jobs_done: u64,
+    /// Jobs with nothing to sign.
+    pub jobs_skipped: u64,
+    /// Ledger rows that are attached.
+    pub ledger_attached: u64,
+    /// Ledger rows that were given up before a log was told.
+    pub ledger_abandoned: u64,
+}
+
 /// What is in the store.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Counts {
@@ -12,7 +55,7 @@ pub struct Counts {
     pub events_waiting: u64,
     /// Events that a worker holds.
     pub events_leased: u64,
-    /// Events that wait for a person.
+    /// Events that were put aside.
     pub events_parked: u64,
     /// Jobs that wait for a worker.
     pub jobs_ready: u64,
@@ -22,7 +65,7 @@ pub struct Counts {
     pub jobs_done: u64,
     /// Jobs with nothing to sign.
     pub jobs_skipped: u64,
-    /// Jobs that wait for a person.
+    /// Jobs that were put aside.
     pub jobs_parked: u64,
     /// Bodies that were not understood.
     pub dead_letters: u64,
@@ -36,36 +79,57 @@ pub struct Counts {
     pub ledger_attached: u64,
     /// Ledger rows that were given up before a log was told.
     pub ledger_abandoned: u64,
-    /// How long the oldest waiting event has waited, in milliseconds.
+    /// As [`LiveCounts::oldest_event_age_ms`].
     pub oldest_event_age_ms: Option<i64>,
-    /// How long the oldest waiting job has waited, in milliseconds, its retries included.
+    /// As [`LiveCounts::oldest_job_age_ms`].
     pub oldest_job_age_ms: Option<i64>,
 }
 
-impl Counts {
-    /// The counter of a stage of the ledger.
-    pub(crate) fn ledger_mut(&mut self, stage: Stage) -> &mut u64 {
+impl From<(LiveCounts, Totals)> for Counts {
+    fn from((live, totals): (LiveCounts, Totals)) -> Self {
+        Self {
+            events_waiting: live.events_waiting,
+            events_leased: live.events_leased,
+            events_parked: live.events_parked,
+            jobs_ready: live.jobs_ready,
+            jobs_leased: live.jobs_leased,
+            jobs_done: totals.jobs_done,
+            jobs_skipped: totals.jobs_skipped,
+            jobs_parked: live.jobs_parked,
+            dead_letters: live.dead_letters,
+            ledger_intended: live.ledger_intended,
+            ledger_signed: live.ledger_signed,
+            ledger_material: live.ledger_material,
+            ledger_attached: totals.ledger_attached,
+            ledger_abandoned: totals.ledger_abandoned,
+            oldest_event_age_ms: live.oldest_event_age_ms,
+            oldest_job_age_ms: live.oldest_job_age_ms,
+        }
+    }
+}
+
+impl LiveCounts {
+    /// The counter of a stage of the ledger that is not its end.
+    pub(crate) fn ledger_mut(&mut self, stage: Stage) -> Option<&mut u64> {
         match stage {
-            Stage::Intended => &mut self.ledger_intended,
-            Stage::Signed => &mut self.ledger_signed,
-            Stage::Material => &mut self.ledger_material,
-            Stage::Attached => &mut self.ledger_attached,
-            Stage::Abandoned => &mut self.ledger_abandoned,
+            Stage::Intended => Some(&mut self.ledger_intended),
+            Stage::Signed => Some(&mut self.ledger_signed),
+            Stage::Material => Some(&mut self.ledger_material),
+            Stage::Attached | Stage::Abandoned => None,
         }
     }
 
-    /// The counter of a state of jobs.
-    pub(crate) fn jobs_mut(&mut self, state: JobState) -> &mut u64 {
+    /// The counter of a state of jobs that is not its end.
+    pub(crate) fn jobs_mut(&mut self, state: JobState) -> Option<&mut u64> {
         match state {
-            JobState::Ready => &mut self.jobs_ready,
-            JobState::Leased => &mut self.jobs_leased,
-            JobState::Done => &mut self.jobs_done,
-            JobState::Skipped => &mut self.jobs_skipped,
-            JobState::Parked => &mut self.jobs_parked,
+            JobState::Ready => Some(&mut self.jobs_ready),
+            JobState::Leased => Some(&mut self.jobs_leased),
+            JobState::Parked => Some(&mut self.jobs_parked),
+            JobState::Done | JobState::Skipped => None,
         }
     }
 
-    /// The counter of a state of events, which know a part of the states of jobs.
+    /// The counter of a state of events.
     pub(crate) fn events_mut(&mut self, state: JobState) -> Option<&mut u64> {
         match state {
             JobState::Ready => Some(&mut self.events_waiting),
@@ -76,12 +140,37 @@ impl Counts {
     }
 }
 
+impl Totals {
+    pub(crate) fn jobs_mut(&mut self, state: JobState) -> Option<&mut u64> {
+        match state {
+            JobState::Done => Some(&mut self.jobs_done),
+            JobState::Skipped => Some(&mut self.jobs_skipped),
+            JobState::Ready | JobState::Leased | JobState::Parked => None,
+        }
+    }
+
+    pub(crate) fn ledger_mut(&mut self, stage: Stage) -> Option<&mut u64> {
+        match stage {
+            Stage::Attached => Some(&mut self.ledger_attached),
+            Stage::Abandoned => Some(&mut self.ledger_abandoned),
+            Stage::Intended | Stage::Signed | Stage::Material => None,
+        }
+    }
+}
+
 /// Says how it stands.
 #[async_trait]
 pub trait Status: Send + Sync {
-    /// Counts everything. It walks indexes as long as the ledger: for every few seconds, not for
-    /// every request.
-    async fn counts(&self) -> Result<Counts, StoreError>;
+    /// Counts what is under way, by partial indexes alone: for every few seconds.
+    async fn live_counts(&self) -> Result<LiveCounts, StoreError>;
+
+    /// Counts what is finished. It walks the ledger: for a person who asks, never for a scrape.
+    async fn totals(&self) -> Result<Totals, StoreError>;
+
+    /// Both.
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        Ok((self.live_counts().await?, self.totals().await?).into())
+    }
 
     /// Whether the database answers.
     async fn ping(&self) -> Result<(), StoreError>;
@@ -94,17 +183,40 @@ pub trait Status: Send + Sync {
     async fn close(&self);
 }
 
-pub(crate) const JOBS: &str = "-- status::counts
-SELECT state, COUNT(*), MIN(enqueued_at) FROM jobs GROUP BY state";
+// The condition of each partial index is repeated to the letter: SQLite uses such an index for nothing else.
 
-pub(crate) const EVENTS: &str = "-- status::counts
+pub(crate) const JOBS: &str = "-- status::live_counts
+SELECT state, COUNT(*) FROM jobs WHERE state IN ('ready', 'leased', 'parked') GROUP BY state";
+
+/// The oldest push among the jobs that were made ready first. A push may be older than its job says by as long as its
+/// event waited; among so many jobs the oldest push of all is found unless ten thousand younger ones overtook it.
+pub(crate) const OLDEST_JOB: &str = "-- status::live_counts
+SELECT MIN(since) FROM (
+    SELECT since FROM (
+        SELECT COALESCE(pushed_at, enqueued_at) AS since FROM jobs
+        WHERE state IN ('ready', 'leased', 'parked') AND state = 'ready' ORDER BY enqueued_at LIMIT 10000) AS r
+    UNION ALL
+    SELECT since FROM (
+        SELECT COALESCE(pushed_at, enqueued_at) AS since FROM jobs
+        WHERE state IN ('ready', 'leased', 'parked') AND state = 'leased' ORDER BY enqueued_at LIMIT 10000) AS l
+) AS oldest";
+
+/// An event is forgotten once it is a job or skipped, so the table holds unfinished ones only.
+pub(crate) const EVENTS: &str = "-- status::live_counts
 SELECT state, COUNT(*), MIN(received_at) FROM push_events GROUP BY state";
 
-pub(crate) const DEAD_LETTERS: &str = "-- status::counts
+/// There is a cap on these.
+pub(crate) const DEAD_LETTERS: &str = "-- status::live_counts
 SELECT COUNT(*) FROM dead_letters";
 
-pub(crate) const LEDGER: &str = "-- status::counts
-SELECT stage, COUNT(*) FROM signatures GROUP BY stage";
+pub(crate) const LEDGER: &str = "-- status::live_counts
+SELECT stage, COUNT(*) FROM signatures WHERE stage IN ('intended', 'signed', 'material') GROUP BY stage";
+
+pub(crate) const JOBS_FINISHED: &str = "-- status::totals
+SELECT state, COUNT(*) FROM jobs WHERE state IN ('done', 'skipped') GROUP BY state";
+
+pub(crate) const LEDGER_FINISHED: &str = "-- status::totals
+SELECT stage, COUNT(*) FROM signatures WHERE stage IN ('attached', 'abandoned') GROUP BY stage";
 
 pub(crate) const PING: &str = "-- status::ping
 SELECT 1";
@@ -113,40 +225,60 @@ macro_rules! stamp_status {
     ($Store:ty, $now:literal) => {
         #[async_trait::async_trait]
         impl crate::Status for $Store {
-            async fn counts(&self) -> Result<crate::Counts, crate::StoreError> {
+            async fn live_counts(&self) -> Result<crate::LiveCounts, crate::StoreError> {
                 use crate::column::{converted, parsed};
-                use crate::status::{DEAD_LETTERS, EVENTS, JOBS, LEDGER};
-                const NOW: &str = concat!("-- status::counts\nSELECT ", $now);
-                let mut counts = crate::Counts::default();
-                let (now,): (i64,) = sqlx::query_as(NOW).fetch_one(self.reader_long()).await?;
+                use crate::status::{DEAD_LETTERS, EVENTS, JOBS, LEDGER, OLDEST_JOB};
+                const NOW: &str = concat!("-- status::live_counts\nSELECT ", $now);
+                let mut counts = crate::LiveCounts::default();
+                let (now,): (i64,) = sqlx::query_as(NOW).fetch_one(self.reader()).await?;
                 let age = |since: Option<i64>| since.map(|since| now.saturating_sub(since).max(0));
 
-                let jobs: Vec<(String, i64, Option<i64>)> = sqlx::query_as(JOBS).fetch_all(self.reader_long()).await?;
-                for (state, count, oldest) in jobs {
-                    let state: crate::JobState = parsed("state", state)?;
-                    *counts.jobs_mut(state) = converted("count", count)?;
-                    if state == crate::JobState::Ready {
-                        counts.oldest_job_age_ms = age(oldest);
+                let jobs: Vec<(String, i64)> = sqlx::query_as(JOBS).fetch_all(self.reader()).await?;
+                for (state, count) in jobs {
+                    if let Some(counter) = counts.jobs_mut(parsed("state", state)?) {
+                        *counter = converted("count", count)?;
                     }
                 }
-                let events: Vec<(String, i64, Option<i64>)> =
-                    sqlx::query_as(EVENTS).fetch_all(self.reader_long()).await?;
+                let (oldest,): (Option<i64>,) = sqlx::query_as(OLDEST_JOB).fetch_one(self.reader()).await?;
+                counts.oldest_job_age_ms = age(oldest);
+                let events: Vec<(String, i64, Option<i64>)> = sqlx::query_as(EVENTS).fetch_all(self.reader()).await?;
                 for (state, count, oldest) in events {
                     let state: crate::JobState = parsed("state", state)?;
                     if let Some(counter) = counts.events_mut(state) {
                         *counter = converted("count", count)?;
                     }
-                    if state == crate::JobState::Ready {
-                        counts.oldest_event_age_ms = age(oldest);
+                    if matches!(state, crate::JobState::Ready | crate::JobState::Leased) {
+                        counts.oldest_event_age_ms = counts.oldest_event_age_ms.max(age(oldest));
                     }
                 }
-                let (dead_letters,): (i64,) = sqlx::query_as(DEAD_LETTERS).fetch_one(self.reader_long()).await?;
+                let (dead_letters,): (i64,) = sqlx::query_as(DEAD_LETTERS).fetch_one(self.reader()).await?;
                 counts.dead_letters = converted("count", dead_letters)?;
-                let ledger: Vec<(String, i64)> = sqlx::query_as(LEDGER).fetch_all(self.reader_long()).await?;
+                let ledger: Vec<(String, i64)> = sqlx::query_as(LEDGER).fetch_all(self.reader()).await?;
                 for (stage, count) in ledger {
-                    *counts.ledger_mut(parsed("stage", stage)?) = converted("count", count)?;
+                    if let Some(counter) = counts.ledger_mut(parsed("stage", stage)?) {
+                        *counter = converted("count", count)?;
+                    }
                 }
                 Ok(counts)
+            }
+
+            async fn totals(&self) -> Result<crate::Totals, crate::StoreError> {
+                use crate::column::{converted, parsed};
+                use crate::status::{JOBS_FINISHED, LEDGER_FINISHED};
+                let mut totals = crate::Totals::default();
+                let jobs: Vec<(String, i64)> = sqlx::query_as(JOBS_FINISHED).fetch_all(self.reader_long()).await?;
+                for (state, count) in jobs {
+                    if let Some(counter) = totals.jobs_mut(parsed("state", state)?) {
+                        *counter = converted("count", count)?;
+                    }
+                }
+                let ledger: Vec<(String, i64)> = sqlx::query_as(LEDGER_FINISHED).fetch_all(self.reader_long()).await?;
+                for (stage, count) in ledger {
+                    if let Some(counter) = totals.ledger_mut(parsed("stage", stage)?) {
+                        *counter = converted("count", count)?;
+                    }
+                }
+                Ok(totals)
             }
 
             async fn ping(&self) -> Result<(), crate::StoreError> {
@@ -167,39 +299,4 @@ macro_rules! stamp_status {
 pub(crate) use stamp_status;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Postponed;
-    use crate::testing::{digest, event, job, on_both_engines};
-
-    on_both_engines! {
-        async fn an_empty_store_counts_nothing(database) {
-            let store = database.store();
-            store.ping().await.unwrap();
-            assert_eq!(store.counts().await.unwrap(), Counts::default());
-        }
-
-        async fn the_oldest_waiter_is_the_one_that_is_reported(database) {
-            let store = database.store();
-            store.record_events(&[event("team/app", None)]).await.unwrap();
-            store.enqueue_job(&job("team/app", digest(1), "v1")).await.unwrap();
-            let counts = store.counts().await.unwrap();
-            assert_eq!((counts.events_waiting, counts.jobs_ready), (1, 1));
-            // The event says that it came in 2023.
-            assert!(counts.oldest_event_age_ms > Some(365 * 86_400_000));
-            assert!(counts.oldest_job_age_ms < Some(60_000));
-            let leased = store.lease_job(60_000).await.unwrap().unwrap();
-            assert_eq!(store.counts().await.unwrap().oldest_job_age_ms, None);
-            store.retry_job(&leased, &Postponed::attempt(3_600_000, "away")).await.unwrap();
-            assert!(store.counts().await.unwrap().oldest_job_age_ms.is_some());
-        }
-
-        async fn a_store_that_is_opened_again_has_its_schema_once(database) {
-            let store = database.store();
-            store.enqueue_job(&job("team/app", digest(1), "v1")).await.unwrap();
-            drop(store);
-            let database = database.reopen().await.reopen().await;
-            assert_eq!(database.store().counts().await.unwrap().jobs_ready, 1);
-        }
-    }
-}
+mod tests;

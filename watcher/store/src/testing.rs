@@ -117,6 +117,27 @@ impl TestDatabase {
         }
     }
 
+    /// How the database would run a statement without parameters, one step a line. PostgreSQL is told that reading a
+    /// whole table is dear, as it is for a table of the size that matters.
+    pub(crate) async fn plan(&self, statement: &'static str) -> String {
+        match &self.place {
+            Place::Sqlite { url, .. } => {
+                let mut connection = SqliteConnection::connect(url).await.unwrap();
+                let explained = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+                let steps: Vec<(i64, i64, i64, String)> =
+                    sqlx::query_as(explained).fetch_all(&mut connection).await.unwrap();
+                steps.into_iter().map(|(.., step)| step + "\n").collect()
+            }
+            Place::Postgres { .. } => {
+                let mut connection = PgConnection::connect_with(&self.postgres_options()).await.unwrap();
+                sqlx::query("SET enable_seqscan = off").execute(&mut connection).await.unwrap();
+                let explained = AssertSqlSafe(format!("EXPLAIN {statement}"));
+                let steps: Vec<(String,)> = sqlx::query_as(explained).fetch_all(&mut connection).await.unwrap();
+                steps.into_iter().map(|(step,)| step + "\n").collect()
+            }
+        }
+    }
+
     /// Drops the store as a crash would, without closing it, and opens the database again.
     pub(crate) async fn reopen(self) -> Self {
         let Self { place, store } = self;

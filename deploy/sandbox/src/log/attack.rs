@@ -26,8 +26,8 @@ impl SandboxLog {
     /// A fork that has only the first `size` entries.
     pub async fn fork_at(&self, size: u64) -> Result<Self, SandboxError> {
         let (branch, _) = self.state.integrator.snapshot();
-        let options = LogOptions { port: 0, ..self.state.options.clone() };
-        let fork = Self::start_with(options, branch.first(size)).await?;
+        let options = LogOptions { port: 0, journal: None, ..self.state.options.clone() };
+        let fork = Self::start_with(options, branch.first(size), None).await?;
         fork.set_frozen(self.is_frozen());
         if let Some(closed) = self.state.integrator.closed() {
             fork.state.integrator.close(closed);

@@ -10,6 +10,7 @@ use tlog::{Hash, LogKey, checkpoint_text, leaf_hash};
 use tokio::sync::{Notify, watch};
 
 use super::LogOptions;
+use super::journal::Journal;
 use crate::branch::Branch;
 use crate::lies::{HeadLies, LeafLies};
 use crate::signing::{HeadSignature, NoteSigner};
@@ -35,7 +36,13 @@ struct Inner {
     head: HeadLies,
     lies: LeafLies,
     closed: Option<Closed>,
+    journal: Option<Journal>,
+    /// The journal was given back: no head may be signed any more that another process does not know of.
+    released: bool,
 }
+
+/// Between two attempts to write a batch that could not be kept.
+const KEEP_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a closed shard says of itself.
 #[derive(Clone, Debug)]
@@ -92,7 +99,7 @@ impl Inner {
 }
 
 impl Integrator {
-    pub(crate) fn new(options: &LogOptions, signer: NoteSigner, branch: Branch) -> Self {
+    pub(crate) fn new(options: &LogOptions, signer: NoteSigner, branch: Branch, journal: Option<Journal>) -> Self {
         let size = branch.size();
         let integrator = Self {
             origin: options.origin.clone(),
@@ -112,6 +119,8 @@ impl Integrator {
                 head: HeadLies::default(),
                 lies: LeafLies::default(),
                 closed: None,
+                journal,
+                released: false,
             }),
             arrived: Notify::new(),
             signed_size: watch::Sender::new(size),
@@ -127,7 +136,10 @@ impl Integrator {
                 () = self.arrived.notified() => {
                     let interval = self.inner().interval;
                     tokio::time::sleep(interval).await;
-                    self.integrate();
+                    while let Err(error) = self.integrate() {
+                        tracing::error!(%error, "entries cannot be written to the journal; trying again");
+                        tokio::time::sleep(KEEP_AGAIN).await;
+                    }
                 }
                 () = tokio::time::sleep(self.republish) => self.republish(),
             }
@@ -163,7 +175,10 @@ impl Integrator {
             inner.waiting.extend(bodies);
             start..inner.next_index()
         };
-        self.integrate();
+        if let Err(error) = self.integrate() {
+            tracing::error!(%error, "entries cannot be written to the journal; trying again");
+            self.arrived.notify_one();
+        }
         range
     }
 
@@ -272,14 +287,29 @@ impl Integrator {
         self.signer.note(&checkpoint_text(&self.origin, size, root), HeadSignature::Good)
     }
 
-    fn integrate(&self) {
+    /// Gives the journal back, where there is one: another log may continue it, this one integrates nothing more.
+    pub(crate) fn release(&self) {
         let mut inner = self.inner();
+        inner.released = inner.journal.take().is_some() || inner.released;
+    }
+
+    /// Takes what waits into the tree and signs the head; an entry is in the journal before a head covers it.
+    fn integrate(&self) -> std::io::Result<()> {
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        if inner.released {
+            return Err(std::io::Error::other("the log was shut down"));
+        }
+        if let Some(journal) = &mut inner.journal {
+            journal.append(&inner.waiting)?;
+        }
         let waiting = std::mem::take(&mut inner.waiting);
         for leaf in waiting {
             inner.branch.append(leaf);
         }
-        inner.checkpoint = self.signed(&inner);
+        inner.checkpoint = self.signed(inner);
         self.signed_size.send_replace(inner.branch.size());
+        Ok(())
     }
 
     /// The newest checkpoint with the cosignatures of those who are willing.

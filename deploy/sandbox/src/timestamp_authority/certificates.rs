@@ -3,11 +3,14 @@
 use std::str::FromStr as _;
 use std::time::{Duration, UNIX_EPOCH};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use const_oid::AssociatedOid as _;
 use const_oid::db::rfc5280::ID_KP_TIME_STAMPING;
-use der::Encode as _;
 use der::asn1::OctetString;
+use der::{Decode as _, Encode as _};
 use p256::ecdsa::{DerSignature, SigningKey, VerifyingKey};
+use serde::{Deserialize, Serialize};
 use signature::Signer as _;
 use spki::SubjectPublicKeyInfoRef;
 use x509_cert::builder::profile::BuilderProfile;
@@ -85,6 +88,56 @@ impl Chain {
     pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
         let signature: DerSignature = self.key.sign(message);
         signature.as_bytes().to_vec()
+    }
+}
+
+/// A chain as a file keeps it. Secret: it has the private key.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SavedChain {
+    /// The leaf's private key, 32 bytes in base64.
+    key: String,
+    /// Leaf, intermediate, root: DER in base64.
+    certificates: Vec<String>,
+    /// In seconds since 1970.
+    valid_from: i64,
+}
+
+impl SavedChain {
+    /// A new chain; see [`Chain::generate`].
+    pub(crate) fn generate(now: i64) -> Result<Self, SandboxError> {
+        let chain = Chain::generate(now)?;
+        Ok(Self {
+            key: STANDARD.encode(chain.key.to_bytes()),
+            certificates: chain.der.iter().map(|certificate| STANDARD.encode(certificate)).collect(),
+            valid_from: chain.valid_from,
+        })
+    }
+}
+
+impl Chain {
+    /// The chain that was saved.
+    pub(crate) fn restored(saved: &SavedChain) -> Result<Self, SandboxError> {
+        let wrong = |what: &str| SandboxError::Certificates(format!("the saved {what} cannot be read"));
+        let key = STANDARD
+            .decode(&saved.key)
+            .ok()
+            .and_then(|bytes| SigningKey::from_slice(&bytes).ok())
+            .ok_or_else(|| wrong("key"))?;
+        let der: Vec<Vec<u8>> = saved
+            .certificates
+            .iter()
+            .map(|certificate| STANDARD.decode(certificate))
+            .collect::<Result<_, _>>()
+            .map_err(|_| wrong("certificates"))?;
+        let leaf = der.first().ok_or_else(|| wrong("certificates"))?;
+        let leaf = Certificate::from_der(leaf).map_err(|_| wrong("certificates"))?;
+        if SubjectPublicKeyInfo::from_key(key.verifying_key()).ok().as_ref()
+            != Some(leaf.tbs_certificate().subject_public_key_info())
+        {
+            return Err(SandboxError::Certificates("the saved key is not that of the saved certificate".to_owned()));
+        }
+        Ok(Self { key, leaf, der, valid_from: saved.valid_from })
     }
 }
 
