@@ -9,7 +9,8 @@ async fn four(store: &dyn Store) {
     store.record_events(&[event("team/waits", None)]).await.unwrap();
     store.record_events(&[event("team/lost", None)]).await.unwrap();
     while let Some(leased) = store.lease_event(60_000).await.unwrap() {
-        if leased.event.repository.as_str() == "team/lost" {
+        let crate::Announced::Push(push) = &leased.event else { panic!("no look was recorded") };
+        if push.repository.as_str() == "team/lost" {
             store.park_event(&leased, ParkedBecause::Unseen, "no such tag").await.unwrap();
         } else {
             let later = Postponed { delay_ms: 3_600_000, ..Postponed::attempt(0, "away") };
