@@ -23,6 +23,9 @@ pub(super) fn resolve(file: &mut File, config: &Path) {
     }
     for source in file.source.values_mut().map(Spanned::get_mut) {
         base.path(&mut source.secret_file);
+        for file in source.secret_files.iter_mut().flat_map(Spanned::get_mut) {
+            base.place(file);
+        }
     }
     for identity in file.identity.values_mut().map(Spanned::get_mut) {
         base.text(&mut identity.key, |key| !key.contains("://") && !key.starts_with("pkcs11:"));
@@ -65,9 +68,13 @@ struct Base<'a>(&'a Path);
 impl Base<'_> {
     fn path(&self, key: &mut Option<Spanned<PathBuf>>) {
         if let Some(path) = key {
-            let joined = self.0.join(path.get_ref());
-            *path.get_mut() = joined;
+            self.place(path);
         }
+    }
+
+    fn place(&self, path: &mut Spanned<PathBuf>) {
+        let joined = self.0.join(path.get_ref());
+        *path.get_mut() = joined;
     }
 
     fn text(&self, key: &mut Option<Spanned<String>>, is_path: impl Fn(&str) -> bool) {
@@ -98,7 +105,6 @@ impl Base<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Config;
     use super::*;
 
     /// Every key that holds a path.
@@ -117,6 +123,11 @@ kind = "generic"
 registry = "r.example"
 auth = "bearer"
 secret_file = "a/4"
+[source.two]
+kind = "generic"
+registry = "r.example"
+auth = "bearer"
+secret_files = ["a/23", "a/24"]
 [identity.release]
 key = "a/5"
 password_file = "a/6"
@@ -147,14 +158,15 @@ command = ["a/20", "a/argument"]
 "#;
 
     fn shown(config: &str, text: &str) -> String {
-        let config = Config::parse(Path::new(config), text.to_owned()).unwrap_or_else(|problems| panic!("{problems}"));
-        format!("{:?}", config.file)
+        let mut file: File = toml::from_str(text).unwrap_or_else(|problem| panic!("{problem}"));
+        resolve(&mut file, Path::new(config));
+        format!("{file:?}")
     }
 
     #[test]
     fn every_path_is_relative_to_the_file() {
         let there = shown("/etc/sealwatch/sealwatch.toml", ALL);
-        for n in 1..=22 {
+        for n in 1..=24 {
             assert!(there.contains(&format!("\"/etc/sealwatch/a/{n}\"")), "{n}: {there}");
         }
         assert!(there.contains("\"sqlite:/etc/sealwatch/data/s.db\""), "{there}");
