@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus::{IntGaugeVec, Opts, Registry, TextEncoder};
 use store::Store;
+use watcher::Pulses;
 
 use crate::run::Unwatched;
 
@@ -31,6 +32,8 @@ pub(crate) struct Admin {
     watches_only: bool,
     /// This process may read the conditions that are open.
     tells_conditions: bool,
+    /// The loops that must go round.
+    pulses: Pulses,
 }
 
 /// How many open conditions `/readyz` names.
@@ -44,6 +47,7 @@ impl Admin {
         unwatched: Unwatched,
         watches_only: bool,
         tells_conditions: bool,
+        pulses: Pulses,
     ) -> anyhow::Result<Self> {
         let version = IntGaugeVec::new(
             Opts::new("sealwatch_build_info", "Always 1; the version is a label"),
@@ -51,7 +55,7 @@ impl Admin {
         )?;
         version.with_label_values(&[env!("CARGO_PKG_VERSION"), crate::version::COMMIT]).set(1);
         registry.register(Box::new(version))?;
-        Ok(Self { registry, store, stopping: Arc::default(), unwatched, watches_only, tells_conditions })
+        Ok(Self { registry, store, stopping: Arc::default(), unwatched, watches_only, tells_conditions, pulses })
     }
 
     /// From here on `/readyz` says no, so that no new work is sent while we drain.
@@ -62,11 +66,22 @@ impl Admin {
     /// The routes.
     pub(crate) fn router(self) -> Router {
         Router::new()
-            .route("/livez", get(|| async { "ok\n" }))
+            .route("/livez", get(live))
             .route("/readyz", get(ready))
             .route("/metrics", get(metrics))
             .with_state(self)
     }
+}
+
+/// A loop that hangs is no reason to send work elsewhere, but to start again.
+async fn live(State(admin): State<Admin>) -> Response {
+    let late = admin.pulses.late();
+    if late.is_empty() {
+        return "ok\n".into_response();
+    }
+    let lines: String =
+        late.iter().map(|(name, silent)| format!("loop {name} is silent for {} s\n", silent.as_secs())).collect();
+    (StatusCode::SERVICE_UNAVAILABLE, lines).into_response()
 }
 
 async fn ready(State(admin): State<Admin>) -> Response {
@@ -126,7 +141,8 @@ mod tests {
     }
 
     async fn answer(store: Arc<dyn Store>, unwatched: &Unwatched, watches_only: bool, stopping: bool) -> (u16, String) {
-        let admin = Admin::new(Registry::new(), store, unwatched.clone(), watches_only, true).expect("metrics");
+        let pulses = Pulses::default();
+        let admin = Admin::new(Registry::new(), store, unwatched.clone(), watches_only, true, pulses).expect("metrics");
         if stopping {
             admin.stop();
         }
@@ -160,5 +176,22 @@ mod tests {
         let (status, body) = answer(store, &Unwatched::default(), false, false).await;
         assert_eq!(status, 503);
         assert!(body.starts_with("the store does not answer"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn a_loop_that_hangs_is_seen_from_outside() {
+        let store = store::open("sqlite::memory:").await.expect("a store");
+        let pulses = Pulses::default();
+        let admin = Admin::new(Registry::new(), store, Unwatched::default(), false, true, pulses.clone());
+        let admin = admin.expect("metrics");
+        assert_eq!(live(State(admin.clone())).await.status(), 200);
+        pulses.beat("jobs", Duration::ZERO);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let answer = live(State(admin.clone())).await;
+        assert_eq!(answer.status(), 503);
+        let body = to_bytes(answer.into_body(), 4096).await.expect("a body");
+        assert!(body.starts_with(b"loop jobs is silent"), "{body:?}");
+        pulses.beat("jobs", Duration::from_secs(60));
+        assert_eq!(live(State(admin)).await.status(), 200);
     }
 }

@@ -70,7 +70,7 @@ pub(crate) struct Running {
     admin: Admin,
     tasks: Vec<JoinHandle<()>>,
     listeners: Vec<JoinHandle<()>>,
-    /// Why nothing is left to do, where reading logs was all there was.
+    /// Why the process cannot go on: a loop ended by itself, or nothing is left to do.
     failed: watch::Receiver<Option<String>>,
 }
 
@@ -95,7 +95,7 @@ pub(crate) async fn run(config: &Config, roles: Roles) -> anyhow::Result<u8> {
     running.stop().await;
     tracing::info!("stopped");
     match failed {
-        Some(why) => anyhow::bail!("the monitor cannot go on: {why}"),
+        Some(why) => anyhow::bail!("{why}"),
         None => Ok(CLEAN),
     }
 }
@@ -143,8 +143,16 @@ pub(crate) async fn start(config: &Config, roles: Roles) -> anyhow::Result<Runni
     let is_all = !roles.intake && !roles.worker;
     // A process that only takes webhooks may not read what is wrong elsewhere.
     let tells = roles.worker || monitor.is_some();
-    let admin = Admin::new(exposition, store.clone(), unwatched.clone(), is_all, tells)?;
     let progress = Progress::new();
+    let wake = Arc::new(tokio::sync::Notify::new());
+    let events = Arc::new(watcher::intake::StoreIntake::new(store.clone(), wake.clone()));
+    let worker = work.map(|room| {
+        Arc::new(Worker::new(room, store.clone(), events.clone(), metrics.clone(), progress.clone(), wake))
+    });
+    let pulses = worker.as_ref().map(|worker| worker.pulses()).unwrap_or_default();
+    let admin = Admin::new(exposition, store.clone(), unwatched.clone(), is_all, tells, pulses)?;
+    let (tell_failed, failed) = watch::channel(None);
+    let tell_failed = Arc::new(tell_failed);
     let (stop, stopped) = watch::channel(false);
     let mut tasks = Vec::new();
     let mut servers = Vec::new();
@@ -153,21 +161,18 @@ pub(crate) async fn start(config: &Config, roles: Roles) -> anyhow::Result<Runni
     // Health and metrics stay up while the rest drains.
     let (serving, served) = watch::channel(false);
     servers.push(tokio::spawn(listen::serve(metrics_listener, admin.clone().router(), served)));
-    let wake = Arc::new(tokio::sync::Notify::new());
-    let events = Arc::new(watcher::intake::StoreIntake::new(store.clone(), wake.clone()));
     let hooks_address = hooks.as_ref().map(TcpListener::local_addr).transpose()?;
     if let Some(listener) = hooks {
         let state = HookState::new(intake.sources, events.clone(), store.clone(), metrics.clone(), progress.clone());
-        tasks.push(tokio::spawn(listen::serve(listener, watcher::router(state), stopped.clone())));
+        let serving = listen::serve(listener, watcher::router(state), stopped.clone());
+        tasks.push(supervised("the webhooks", serving, &stopped, &tell_failed));
     }
-    if let Some(room) = work {
-        let worker = Arc::new(Worker::new(room, store.clone(), events, metrics, progress.clone(), wake));
-        tasks.push(tokio::spawn(worker.run(stopped.clone())));
+    if let Some(worker) = worker {
+        tasks.push(supervised("the worker", worker.run(stopped.clone()), &stopped, &tell_failed));
     }
     if roles.worker || monitor.is_some() {
         tasks.push(tokio::spawn(forget(store.clone(), *config.file.store.keep_days.get_ref(), stopped.clone())));
     }
-    let (tell_failed, failed) = watch::channel(None);
     if let Some(monitor) = monitor {
         let monitor = Arc::new(monitor);
         let attempt = move |stopped, begun: watching::Begun| {
@@ -179,7 +184,7 @@ pub(crate) async fn start(config: &Config, roles: Roles) -> anyhow::Result<Runni
             if let Err(error) = watch_logs(attempt, unwatched, stopped).await
                 && is_all
             {
-                tell_failed.send_replace(Some(error.to_string()));
+                tell_failed.send_replace(Some(format!("the monitor cannot go on: {error}")));
             }
         }));
     }
@@ -193,6 +198,29 @@ pub(crate) async fn start(config: &Config, roles: Roles) -> anyhow::Result<Runni
         tasks,
         listeners: servers,
         failed,
+    })
+}
+
+/// Runs a part of the process that ends only when told to. If it ends by itself, or panics, the process ends with an error:
+/// what starts it again finds everything in the store.
+fn supervised(
+    name: &'static str,
+    part: impl Future<Output = ()> + Send + 'static,
+    stopped: &watch::Receiver<bool>,
+    tell_failed: &Arc<watch::Sender<Option<String>>>,
+) -> JoinHandle<()> {
+    let (stopped, tell_failed) = (stopped.clone(), Arc::clone(tell_failed));
+    tokio::spawn(async move {
+        let ended = tokio::spawn(part).await;
+        // The sender is gone when the process is.
+        if *stopped.borrow() || stopped.has_changed().is_err() {
+            return;
+        }
+        let how = match ended {
+            Ok(()) => "ended by itself".to_owned(),
+            Err(error) => format!("ended badly: {error}"),
+        };
+        tell_failed.send_replace(Some(format!("{name} {how}; the process ends, so that it is started again")));
     })
 }
 
@@ -288,4 +316,26 @@ pub(crate) fn host() -> String {
 /// Eight random bytes of the system.
 pub(crate) fn random() -> anyhow::Result<u64> {
     getrandom::u64().map_err(|error| anyhow::anyhow!("the system has no randomness: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_part_that_ends_by_itself_or_panics_ends_the_process_and_one_that_was_told_to_does_not() {
+        for panics in [false, true] {
+            let (_stop, stopped) = watch::channel(false);
+            let (tell, mut failed) = watch::channel(None);
+            let part = async move { assert!(!panics, "a bug") };
+            supervised("the worker", part, &stopped, &Arc::new(tell)).await.expect("it is watched");
+            let why = failure(&mut failed).await;
+            assert!(why.starts_with("the worker ended"), "{why}");
+        }
+        let (stop, stopped) = watch::channel(false);
+        let (tell, failed) = watch::channel(None);
+        stop.send_replace(true);
+        supervised("the worker", async {}, &stopped, &Arc::new(tell)).await.expect("it is watched");
+        assert!(failed.borrow().is_none());
+    }
 }
