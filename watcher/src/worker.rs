@@ -39,6 +39,7 @@ use authority::{Authority, Indexes, Question};
 use breakers::Breakers;
 use existing::Existing;
 use locks::DigestLocks;
+use look::Looks;
 use places::{Place, Places};
 use run::Suspects;
 
@@ -61,6 +62,7 @@ pub struct Worker {
     indexes: Indexes,
     locks: DigestLocks,
     breakers: Breakers,
+    looks: Looks,
     /// Places of jobs in registries.
     places: Arc<Places>,
     /// Places of events in registries: seconds matter there, so they are apart.
@@ -129,6 +131,7 @@ impl Worker {
             indexes: Indexes::default(),
             locks: DigestLocks::default(),
             breakers: Breakers::default(),
+            looks: Looks::default(),
             places: Places::new(limits.concurrency, Arc::clone(&job_wake)),
             event_places: Places::new(limits.concurrency, Arc::clone(&wake)),
             turns: Turns::default(),
