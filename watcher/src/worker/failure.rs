@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bundle::RegistryHost;
+use signer::{LogError, PublishError};
 use store::{ConditionCause, CountedAs, ParkedBecause, Postponed};
 
 use super::breakers::{AfterTrouble, Passage};
@@ -11,6 +12,7 @@ use super::{Worker, backoff};
 use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::error::WorkError;
+use crate::registry::RegistryError;
 
 /// Work that waits for a shut endpoint looks again after so long, if neither a call nor a release comes before.
 const REST: Duration = Duration::from_secs(900);
@@ -58,7 +60,11 @@ pub(super) enum Counted {
 impl Worker {
     /// Decides what follows from a failure, and shuts the endpoint that it shows to be in trouble.
     pub(super) async fn after_failure(&self, error: &WorkError, host: &RegistryHost, tried: Tried) -> Next {
-        match standing::of(error, host) {
+        let standing = standing::of(error, host);
+        if let Some(endpoint) = answered(error, &standing, host) {
+            self.well(&endpoint).await;
+        }
+        match standing {
             Standing::Again => self.attempt_failed(error, tried),
             Standing::Refused => Next::Park(ParkedBecause::Refused),
             Standing::Absent => self.absent(tried),
@@ -75,6 +81,7 @@ impl Worker {
                     None => true,
                 };
                 if is_well {
+                    self.well(&endpoint).await;
                     self.attempt_failed(error, tried)
                 } else {
                     self.trouble(error, endpoint, true, tried).await
@@ -195,6 +202,39 @@ impl Worker {
             }
             Err(error) => tracing::warn!(%error, "the open conditions could not be read"),
         }
+    }
+}
+
+/// The endpoint that a failure shows to answer: what it said is about this work only. A probe ends with it.
+fn answered(error: &WorkError, standing: &Standing, host: &RegistryHost) -> Option<Endpoint> {
+    if matches!(standing, Standing::Trouble(_) | Standing::Suspected(_) | Standing::Untried(_)) {
+        return None;
+    }
+    match error {
+        // Here no answer came, or from elsewhere.
+        WorkError::Registry(error)
+            if matches!(
+                **error,
+                RegistryError::Outbound { .. }
+                    | RegistryError::ForbiddenTarget { .. }
+                    | RegistryError::ForbiddenRealm { .. }
+                    | RegistryError::Credentials { .. }
+                    | RegistryError::Host { .. }
+            ) =>
+        {
+            None
+        }
+        WorkError::Registry(_)
+        | WorkError::TagGone { .. }
+        | WorkError::ManifestMissing { .. }
+        | WorkError::IncompleteLook { .. } => Some(Endpoint::Registry(host.clone())),
+        WorkError::Publish(error) => match &**error {
+            PublishError::Log(LogError::Refused { origin, .. } | LogError::NotIntegrated { origin, .. }) => {
+                Some(Endpoint::Log(origin.clone()))
+            }
+            _ => None,
+        },
+        _ => None,
     }
 }
 

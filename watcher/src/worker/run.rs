@@ -89,14 +89,18 @@ impl Worker {
             while let Some(ended) = tasks.try_join_next() {
                 report(ended);
             }
-            let mut taken = Err(WorkError::LeaseLost);
-            if tasks.len() < most {
-                taken = tokio::select! {
-                    biased;
-                    () = stopped(&mut stop) => break,
-                    taken = self.take_event() => taken,
-                };
+            // Where so much is held that nothing more is taken, one of it ends, or time passes.
+            if tasks.len() >= most {
+                if self.pause(&mut stop, &self.event_wake, &mut tasks).await {
+                    break;
+                }
+                continue;
             }
+            let taken = tokio::select! {
+                biased;
+                () = stopped(&mut stop) => break,
+                taken = self.take_event() => taken,
+            };
             match taken {
                 Ok(TakenEvent::Event(event, place)) => {
                     let worker = Arc::clone(&self);
@@ -112,12 +116,6 @@ impl Worker {
                 }
                 Ok(TakenEvent::Parked) => {}
                 Ok(TakenEvent::None) => {
-                    if self.pause(&mut stop, &self.event_wake, &mut tasks).await {
-                        break;
-                    }
-                }
-                // All places are taken: one of them ends, or time passes.
-                Err(WorkError::LeaseLost) => {
                     if self.pause(&mut stop, &self.event_wake, &mut tasks).await {
                         break;
                     }
@@ -141,11 +139,16 @@ impl Worker {
             while let Some(ended) = tasks.try_join_next() {
                 report(ended);
             }
+            if tasks.len() >= most {
+                if self.pause(&mut stop, &self.wake, &mut tasks).await {
+                    break;
+                }
+                continue;
+            }
             let due = tokio::select! {
                 biased;
                 () = stopped(&mut stop) => break,
-                due = self.store.due_jobs(REPOSITORIES), if tasks.len() < most => due,
-                else => Ok(Vec::new()),
+                due = self.store.due_jobs(REPOSITORIES) => due,
             };
             let due = match due {
                 Ok(due) => self.turns.in_turn(due),

@@ -50,6 +50,28 @@ async fn while_a_log_is_silent_events_are_looked_at_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_than_a_process_holds_waits_for_what_it_holds_and_is_signed_then() {
+    let stage = Stage::start(Options { concurrency: 1, ..Options::default() }).await;
+    stage.world.log.set_delay(Duration::from_millis(500));
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(std::sync::Arc::clone(&stage.worker).run(stopped));
+    let mut digests = Vec::new();
+    for number in 0..24 {
+        let (repository, tag) = (format!("team/app{}", number % 6), format!("v{number}"));
+        let pushed = stage.world.registry.push_image(&repository, &tag, &tag).await.expect("a push");
+        digests.push((repository, pushed.digest));
+    }
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    stage.world.log.set_delay(Duration::ZERO);
+    until("all are signed", async || {
+        digests.iter().all(|(repository, digest)| stage.good_bundles(repository, digest) == 1)
+    })
+    .await;
+    stop.send(true).expect("the worker listens");
+    running.await.expect("the worker stops");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_in_trouble_parks_nothing_and_everything_goes_on_by_itself() {
     for status in [404, 405, 401, 503] {
         let stage = Stage::start(Options::default()).await;
