@@ -7,6 +7,7 @@ mod foreign;
 mod hooks;
 mod http;
 mod large_bodies;
+mod neighbours;
 mod places;
 mod pushes;
 mod resolving;

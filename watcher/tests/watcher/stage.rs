@@ -42,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) concurrency: usize,
     pub(crate) max_tags: usize,
     pub(crate) index_patience: Duration,
+    /// Another world: its registry is configured as well, and what is pushed to `silent/**` goes to its log.
+    pub(crate) neighbour: Option<Arc<World>>,
 }
 
 impl Default for Options {
@@ -58,6 +60,7 @@ impl Default for Options {
             concurrency: 8,
             max_tags: 1000,
             index_patience: Duration::from_millis(20),
+            neighbour: None,
         }
     }
 }
@@ -244,7 +247,7 @@ impl Stage {
             legacy_timestamp: false,
         };
         let bearer = || SourceAuth::Bearer("a-secret-for-tests".into());
-        let config = WatcherConfig {
+        let mut config = WatcherConfig {
             sources: BTreeMap::from([
                 ("sandbox".to_owned(), source(SourceKind::Distribution, &host, bearer())),
                 ("generic".to_owned(), source(SourceKind::Generic, &host, bearer())),
@@ -264,6 +267,23 @@ impl Stage {
                 ..limits()
             },
         };
+        if let Some(neighbour) = &options.neighbour {
+            let other_host = neighbour.registry.host();
+            let mut other = RegistryConfig::new(other_host.parse().expect("a host"));
+            other.plain_http = true;
+            let other = Registry::new(other).expect("a registry");
+            config.registries.insert(other_host.parse().expect("a host"), Arc::new(other));
+            let slow = source(SourceKind::Generic, &other_host, bearer());
+            config.sources.insert("neighbour".to_owned(), slow);
+            let everything = format!("{other_host}/**").parse().expect("a glob");
+            config.rules.push(Rule { repositories: vec![everything], ..config.rules[0].clone() });
+            let silent = format!("{host}/silent/**").parse().expect("a glob");
+            let sign_with = vec!["silent".to_owned()];
+            config.rules.push(Rule { repositories: vec![silent], sign_with, ..config.rules[0].clone() });
+            let mut silent = identity(self::services(neighbour), Arc::clone(&used), Arc::clone(&gate));
+            silent.name = "silent".to_owned();
+            config.identities.insert("silent".to_owned(), Arc::new(silent));
+        }
         let exposition = prometheus::Registry::new();
         let metrics = Metrics::new(&exposition).expect("metrics");
         let (progress, wake) = (Progress::new(), Arc::new(Notify::new()));
