@@ -1,12 +1,14 @@
 //! The subcommands and their flags. Exit codes: 0 clean, 1 a finding or a failed verification, 2 usage or
 //! configuration, 3 could not look.
 
+mod letters;
 mod monitor;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use letters::{DeadLettersCommand, ReplayFlags};
 pub(crate) use monitor::{EvidenceCommand, FindingsCommand, FindingsFilter, From, LogsCommand, WatchCommand};
 
 /// Signs every image that is pushed to a registry, so that stock cosign and podman accept it, and watches the
@@ -110,6 +112,11 @@ pub(crate) enum Command {
         /// As JSON
         #[arg(long)]
         json: bool,
+    },
+    /// List the webhook bodies that were not understood, and take them in after all
+    DeadLetters {
+        #[command(subcommand)]
+        command: DeadLettersCommand,
     },
     /// Look at a configuration without running it
     Config {

@@ -1,6 +1,7 @@
 //! One file a subcommand. Each says what it found on standard output and returns its exit code.
 
 pub(crate) mod config_check;
+pub(crate) mod dead_letters;
 pub(crate) mod evidence;
 pub(crate) mod explain;
 pub(crate) mod findings;

@@ -21,8 +21,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use cli::{
-    Cli, Command, ConfigCommand, EvidenceCommand, FindingsCommand, IdentityCommand, KeyCommand, LogsCommand, Role,
-    WatchCommand,
+    Cli, Command, ConfigCommand, DeadLettersCommand, EvidenceCommand, FindingsCommand, IdentityCommand, KeyCommand,
+    LogsCommand, Role, WatchCommand,
 };
 use commands::{COULD_NOT_LOOK, USAGE};
 use config::{Config, Problems};
@@ -136,6 +136,15 @@ async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         }
         Command::Retry { config, image, all: _, json } => {
             commands::retry::retry(&Config::load(&config.config)?, image.as_deref(), json).await
+        }
+        Command::DeadLetters { command: DeadLettersCommand::List { config, source, limit, json } } => {
+            commands::dead_letters::list(&Config::load(&config.config)?, source, limit, json).await
+        }
+        Command::DeadLetters { command: DeadLettersCommand::Show { config, id, json } } => {
+            commands::dead_letters::show(&Config::load(&config.config)?, id, json).await
+        }
+        Command::DeadLetters { command: DeadLettersCommand::Replay(flags) } => {
+            commands::dead_letters::replay(&Config::load(&flags.config.config)?, &flags).await
         }
         Command::Config { command: ConfigCommand::Check(flags) } => commands::config_check::check(&flags).await,
         Command::Key { command: KeyCommand::Create { output_key_prefix, password_file } } => {

@@ -149,6 +149,18 @@ fn sources(config: &Config, problems: &mut Problems) -> BTreeMap<String, Source>
     all
 }
 
+/// The sources as they read a body that was authenticated when it came. No secret is read: none of them may take webhooks.
+pub(crate) fn reading_sources(config: &Config) -> Result<BTreeMap<String, Source>, Problems> {
+    let mut problems = config.problems();
+    let mut all = BTreeMap::new();
+    for (name, table) in &config.file.source {
+        if let Some(source) = source_with(table.get_ref(), watcher::SourceAuth::None, &mut problems) {
+            all.insert(name.clone(), source);
+        }
+    }
+    if problems.is_empty() { Ok(all) } else { Err(problems) }
+}
+
 fn source_of(name: &str, table: &SourceTable, problems: &mut Problems) -> Option<Source> {
     let label = format!("[source.{name}]");
     let auth = match table.auth.get_ref() {
@@ -160,6 +172,10 @@ fn source_of(name: &str, table: &SourceTable, problems: &mut Problems) -> Option
             watcher::SourceAuth::Basic { username, passwords: secrets_of(&label, table, problems)? }
         }
     };
+    source_with(table, auth, problems)
+}
+
+fn source_with(table: &SourceTable, auth: watcher::SourceAuth, problems: &mut Problems) -> Option<Source> {
     let kind = if table.kind.get_ref() == "generic" { SourceKind::Generic } else { SourceKind::Distribution };
     Some(Source {
         kind,

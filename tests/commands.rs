@@ -122,6 +122,42 @@ fn tell_of_a_push(hooks: &str, secret: &str, host: &str) {
     assert!(answer.contains(" 202 "), "{answer}");
 }
 
+/// A webhook names the registry in another way: the commands say so, and take it in once that name is an alias. All of it
+/// beside the process that runs.
+fn a_push_under_another_name_waits_and_is_replayed(here: &Path, hooks: &str, host: &str) {
+    tell_of_a_push(hooks, "a secret of the quickstart", "registry.internal:5000");
+    let listed = must(here, &["dead-letters", "list", "--source", "registry"]);
+    assert!(listed.contains("registry  foreign_host  "), "{listed}");
+    let letters: serde_json::Value =
+        serde_json::from_str(&must(here, &["dead-letters", "list", "--json"])).expect("JSON");
+    let id = letters[0]["id"].to_string();
+    assert!(must(here, &["status"]).contains("see `sealwatch dead-letters list`"));
+    let unseen = format!("{host}/team/app@sha256:{}", "0".repeat(64));
+    let explained = told(&run(here, &["explain", &unseen]));
+    assert!(explained.contains("a webhook of source registry named another host: see `sealwatch dead-letters list`"));
+    let shown = must(here, &["dead-letters", "show", &id]);
+    assert!(shown.contains("| {\"events\":[{"), "{shown}");
+
+    let refused = run(here, &["dead-letters", "replay", &id]);
+    assert_eq!(refused.status.code(), Some(1), "{}", told(&refused));
+    let alias = "host_aliases = [\"registry.internal:5000\"]";
+    assert!(told(&refused).contains(&format!("{alias} in [source.registry]")), "{}", told(&refused));
+    assert_eq!(run(here, &["dead-letters", "replay"]).status.code(), Some(2), "an id, --source or --all");
+    assert_eq!(run(here, &["dead-letters", "replay", &id, "--all"]).status.code(), Some(2));
+
+    let file = here.join("sealwatch.toml");
+    let before = std::fs::read_to_string(&file).expect("the file");
+    let after = before.replace("[source.registry]\n", &format!("[source.registry]\n{alias}\n"));
+    assert_ne!(before, after);
+    std::fs::write(&file, after).expect("written");
+    let replayed = must(here, &["dead-letters", "replay", "--all"]);
+    assert!(replayed.contains("(foreign_host): 1 push taken in"), "{replayed}");
+    assert_eq!(run(here, &["dead-letters", "replay", "--all"]).status.code(), Some(1), "nothing waits");
+    assert!(must(here, &["dead-letters", "list"]).contains(", replayed "));
+    let explained = told(&run(here, &["explain", &unseen]));
+    assert!(explained.contains("(is the registry's webhook set?)"), "{explained}");
+}
+
 /// The quickstart with a lab, from the lab to the first questions; the registry is the sandbox's, in the demo.
 #[test]
 fn the_quickstart_works_as_it_is_typed() {
@@ -173,6 +209,7 @@ fn the_quickstart_works_as_it_is_typed() {
         assert!(start.elapsed() < Duration::from_secs(60), "{}", must(here, &["status"]));
         std::thread::sleep(Duration::from_millis(100));
     }
+    a_push_under_another_name_waits_and_is_replayed(here, hooks.trim_matches('"'), &host);
     drop(up);
 
     // From another folder, and without the private key.

@@ -5,7 +5,7 @@ mod verdict;
 
 use bundle::{Digest, ImageLocator, ImageReference, PublicKey};
 use serde_json::json;
-use store::{JobRow, LedgerRow, ParkedFilter, RecordedEntry, Skip, Store, Unfinished, WorkRow};
+use store::{DeadLetterFilter, JobRow, LedgerRow, ParkedFilter, RecordedEntry, Skip, Store, Unfinished, WorkRow};
 use watcher::WatcherConfig;
 
 use super::verify::{configured, resolve};
@@ -30,6 +30,8 @@ struct Known {
     skips: Vec<Skip>,
     /// Events and jobs about it that are not done: first what waits, then what is parked.
     unfinished: Vec<WorkRow>,
+    /// The sources of its registry that have a dead letter waiting, of a push under a host that is not the registry.
+    foreign: Vec<String>,
     /// Why no rule would sign it, asked of the rules as they are now.
     rule: Result<usize, String>,
 }
@@ -41,7 +43,8 @@ pub(crate) async fn explain(config: &Config, image: &str, as_json: bool) -> anyh
     let room = rooms::looking_worker(config, now, Default::default())?;
     let store = rooms::store_beside(config).await?;
     let resolved = resolve(configured(&room, &locator)?, &locator).await;
-    let known = known(&room, store.as_ref(), &locator, resolved.as_ref().ok().copied()).await?;
+    let mut known = known(&room, store.as_ref(), &locator, resolved.as_ref().ok().copied()).await?;
+    known.foreign = foreign(config, store.as_ref(), &locator).await?;
     if let Err(error) = resolved {
         // A push may have been announced all the same, and wait for just this.
         if known.unfinished.is_empty() {
@@ -103,7 +106,22 @@ async fn known(
             .map(|n| n + 1)
             .ok_or_else(|| format!("no rule matches {name}")),
     };
-    Ok(Known { asked: locator.clone(), digest, job, ledger, skips, unfinished, rule })
+    Ok(Known { asked: locator.clone(), digest, job, ledger, skips, unfinished, foreign: Vec::new(), rule })
+}
+
+async fn foreign(config: &Config, store: &dyn Store, locator: &ImageLocator) -> anyhow::Result<Vec<String>> {
+    let mut foreign = Vec::new();
+    for (name, source) in rooms::reading_sources(config)? {
+        if source.registry != locator.name.registry {
+            continue;
+        }
+        let reason = Some("foreign_host".to_owned());
+        let filter = DeadLetterFilter { source: Some(name.clone()), reason, waiting: true, before: None };
+        if !store.dead_letters(&filter, 1).await?.is_empty() {
+            foreign.push(name);
+        }
+    }
+    Ok(foreign)
 }
 
 /// Whether unfinished work of the repository is about the image: by its digest, and where it names none, by its tag.
@@ -151,7 +169,7 @@ fn tell(room: &WatcherConfig, known: &Known, verdict: &Verdict, now: i64) {
         ),
         None if !known.unfinished.is_empty() => say!("job: none yet"),
         None if !known.skips.is_empty() => say!("job: none; its pushes were skipped"),
-        None => say!("job: none; no push of it was announced (is the registry's webhook set?)"),
+        None => say!("job: none; {}", verdict::unannounced(&known.foreign)),
     }
     for skip in &known.skips {
         say!("skipped {} at {}: {}", skip.reason, at(skip.at), skip.detail);
@@ -241,6 +259,7 @@ fn as_value(known: &Known, verdict: &Verdict) -> serde_json::Value {
             "first_seen_at": job.first_seen_at, "finished_at": job.finished_at,
         })),
         "unfinished": known.unfinished.iter().map(status::described).collect::<Vec<_>>(),
+        "foreign_host_letters_of": known.foreign,
         "skips": known.skips.iter().map(|s| json!({"reason": s.reason, "detail": s.detail, "at": s.at})).collect::<Vec<_>>(),
         "signatures": known.ledger.iter().map(|(row, entries)| json!({
             "format": row.format.as_str(), "identity": row.identity_name, "key": row.identity, "trust_zone": row.trust_zone,

@@ -52,10 +52,16 @@ pub(crate) async fn status(config: &Config, limit: u32, as_json: bool) -> anyhow
             say!("`sealwatch explain IMAGE` says more, `sealwatch retry IMAGE` (or --all) sends it again");
         }
         if counts.dead_letters > 0 {
-            say!("{} webhook bodies could not be read: they are kept as dead letters", counts.dead_letters);
+            say!("{}", letters(counts.dead_letters));
         }
     }
     Ok(if parked_count > 0 { FAILED } else { CLEAN })
+}
+
+/// What is said of dead letters, where there are any.
+fn letters(count: u64) -> String {
+    let bodies = if count == 1 { "webhook body was" } else { "webhook bodies were" };
+    format!("{count} {bodies} not understood, or not wholly: see `sealwatch dead-letters list`")
 }
 
 fn list(title: &str, rows: &[WorkRow], count: u64, now: i64) {

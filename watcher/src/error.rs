@@ -100,8 +100,9 @@ pub enum WorkError {
     },
     /// The signature is on the image already, in a copy that lacks its proof, and the registry client adds none twice.
     #[error(
-        "tag {tag} of {name} holds this signature without its log entry or timestamp, so that readers refuse it: \
-         delete the tag, then run `sealwatch retry`"
+        "tag {tag} of {name} holds this signature without its log entry or timestamp, so that readers refuse it; it was \
+         left as it is. Let the rule sign in another format, or look at what the tag holds, move that to another tag \
+         so that nothing is lost, and run `sealwatch retry`"
     )]
     IncompleteCopy {
         /// `host/repository`.

@@ -95,8 +95,22 @@ fn not_signed(known: &Known) -> String {
     }
     match known.skips.first() {
         Some(skip) => format!("not signed: {}: {}", skip.reason, skip.detail),
-        None => "not signed: no push of it was announced (is the registry's webhook set?)".to_owned(),
+        None => format!("not signed: {}", unannounced(&known.foreign)),
     }
+}
+
+/// What is said where no push was announced; `foreign` are the sources whose webhooks named another host.
+pub(super) fn unannounced(foreign: &[String]) -> String {
+    let why = match foreign {
+        [] => "is the registry's webhook set?".to_owned(),
+        [one] => told_of_another_host(&format!("a webhook of source {one}")),
+        several => told_of_another_host(&format!("webhooks of the sources {}", list(several))),
+    };
+    format!("no push of it was announced ({why})")
+}
+
+fn told_of_another_host(webhook: &str) -> String {
+    format!("{webhook} named another host: see `sealwatch dead-letters list`, and add host_aliases")
 }
 
 fn list(words: impl IntoIterator<Item = impl Into<String>>) -> String {
@@ -135,6 +149,7 @@ mod tests {
             ledger: Vec::new(),
             skips: Vec::new(),
             unfinished: Vec::new(),
+            foreign: Vec::new(),
             rule: Ok(1),
         }
     }
@@ -217,7 +232,15 @@ mod tests {
     #[test]
     fn what_is_not_signed_says_why() {
         let mut known = known();
-        assert!(verdict(&known).1.contains("no push of it was announced"));
+        assert!(verdict(&known).1.ends_with("no push of it was announced (is the registry's webhook set?)"));
+        known.foreign = vec!["prod".to_owned()];
+        let text = verdict(&known).1;
+        assert!(
+            text.contains("(a webhook of source prod named another host: see `sealwatch dead-letters list`, and add"),
+            "{text}"
+        );
+        known.foreign.push("lab".to_owned());
+        assert!(verdict(&known).1.contains("(webhooks of the sources prod, lab named another host"));
         let skip = Skip {
             registry: known.asked.name.registry.clone(),
             repository: known.asked.name.repository.clone(),
