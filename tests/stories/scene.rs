@@ -46,9 +46,9 @@ impl Scene {
         let number = if rekor == Rekor::V1 { "1" } else { "2" };
         std::fs::copy(shared.folder.join(format!("signing_config_{number}.json")), path.join("signing_config.json"))
             .expect("a signing config");
-        std::fs::write(path.join("hook.secret"), SECRET).expect("a secret");
+        write_secret(&path.join("hook.secret"), SECRET);
         for name in ["release", "nightly"] {
-            std::fs::write(path.join(format!("{name}.password")), PASSWORD).expect("a password");
+            write_secret(&path.join(format!("{name}.password")), PASSWORD);
         }
         must(cosign("cosign-3", path).env("COSIGN_PASSWORD", PASSWORD).args([
             "generate-key-pair",
@@ -172,6 +172,13 @@ impl Scene {
         serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|_| panic!("status: {}", String::from_utf8_lossy(&output.stderr)))
     }
+}
+
+/// Writes a file that its owner alone reads: of any other there is a warning.
+fn write_secret(file: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::write(file, text).expect("a secret");
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).expect("its mode");
 }
 
 /// The binary under test, with crash points.

@@ -3,8 +3,8 @@
 use crate::jobs::words;
 
 /// Leases in a row that may end without a word before the work is parked as poison: what kills the process is not tried
-/// for ever.
-pub(crate) const UNREPORTED_MAX: i64 = 5;
+/// for ever. Machines that are killed a few times in a row are no reason.
+pub(crate) const UNREPORTED_MAX: i64 = 8;
 
 /// The program that parks: work that is parked as poison is tried again by another version.
 pub(crate) const PROGRAM: &str = env!("CARGO_PKG_VERSION");

@@ -233,7 +233,7 @@ on_both_engines! {
     async fn an_event_that_never_reports_back_is_parked(database) {
         let store = database.store();
         store.record_events(&[event("team/app", None)]).await.unwrap();
-        for _ in 0..5 {
+        for _ in 0..crate::waiting::UNREPORTED_MAX {
             assert!(matches!(store.claim_event(Wanted::Any, 0).await.unwrap(), Claim::Taken(_)));
         }
         let parked = store.claim_event(Wanted::Any, 0).await.unwrap();
