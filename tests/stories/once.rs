@@ -31,7 +31,7 @@ fn legacy_signatures(registry: &Registry, repository: &str, digest: &str) -> Vec
 }
 
 /// The signatures in the bundles that the referrers carry, by the API or the fallback tag.
-fn bundle_signatures(registry: &Registry, repository: &str, digest: &str) -> Vec<String> {
+pub(crate) fn bundle_signatures(registry: &Registry, repository: &str, digest: &str) -> Vec<String> {
     let index = registry.manifest(repository, &digest.replace(':', "-")).map(|(_, index)| index);
     let listed = index.as_ref().and_then(|index| index["manifests"].as_array()).cloned().unwrap_or_default();
     let signature = |referrer: &Value| {

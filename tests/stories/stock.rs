@@ -2,7 +2,7 @@
 
 use crate::peers::{Registry, shared};
 use crate::scene::{Rekor, Scene, eventually, push_artifact, push_image, push_index};
-use crate::verifiers::{ANOTHER_KEY, explained, kit, kit_lines, podman, questions};
+use crate::verifiers::{ANOTHER_KEY, explained, kit, kit_lines, podman, podman_with, questions};
 
 /// What is pushed: an image, an index of two platforms and an artifact that is no image, under each key.
 struct Pushed {
@@ -153,7 +153,7 @@ fn podman_accepts_the_legacy_signature_and_refuses_an_unsigned_image_and_another
             // As people name it, by tag; with Rekor v1 it can check the log as well.
             let by_tag = p.image.replace(&format!("@{}", p.digest), ":v1");
             podman(&scene, p.key, &by_tag, None).expect_accepted(false);
-            podman(&scene, p.another_key, &by_tag, None)
+            podman_with(&scene, p.key, p.another_key, &by_tag, None)
                 .expect_refused(&["cryptographic signature verification failed"]);
             let with_log = podman(&scene, p.key, &by_tag, Some(&log_key));
             match rekor {
@@ -161,9 +161,12 @@ fn podman_accepts_the_legacy_signature_and_refuses_an_unsigned_image_and_another
                 Rekor::V2 => with_log.expect_refused(&["missing dev.sigstore.cosign/bundle annotation"]),
             }
         }
-        // No rule speaks about this one, so nobody signed it.
-        push_image(&scene, &registry.host, "other/app:v1", "unsigned");
-        podman(&scene, "release", &format!("{}/other/app:v1", registry.host), None)
+        // No rule speaks about this tag, so nobody signed it; the policy speaks about the repository.
+        push_image(&scene, &registry.host, "team/app:unsigned", "unsigned");
+        podman(&scene, "release", &format!("{}/team/app:unsigned", registry.host), None)
             .expect_refused(&["no signature exists"]);
+        // Elsewhere the policy demands nothing.
+        push_image(&scene, &registry.host, "other/app:v1", "unsigned");
+        podman(&scene, "release", &format!("{}/other/app:v1", registry.host), None).expect_accepted(false);
     }
 }

@@ -200,14 +200,20 @@ impl Line {
     }
 }
 
-/// Podman's verifier under a policy of the kit.
-pub(crate) fn podman(scene: &Scene, key: &str, image: &str, log_key: Option<&Path>) -> Verdict {
+/// Podman's verifier under the kit's policy for an identity.
+pub(crate) fn podman(scene: &Scene, identity: &str, image: &str, log_key: Option<&Path>) -> Verdict {
+    podman_with(scene, identity, identity, image, log_key)
+}
+
+/// The same policy, with the key of another identity in it.
+pub(crate) fn podman_with(scene: &Scene, identity: &str, key: &str, image: &str, log_key: Option<&Path>) -> Verdict {
     let kit = scene.path().join("kit");
-    let text = std::fs::read_to_string(kit.join(format!("{key}.policy.json"))).expect("the kit has a policy");
+    let text = std::fs::read_to_string(kit.join(format!("{identity}.policy.json"))).expect("the kit has a policy");
     let mut policy: serde_json::Value = serde_json::from_str(&text).expect("a policy is JSON");
     let scopes = policy["transports"]["docker"].as_object_mut().expect("the policy has scopes");
     for demand in scopes.values_mut() {
         assert!(demand[0]["keyPath"].as_str().is_some_and(|path| path.starts_with('/')), "{demand}");
+        demand[0]["keyPath"] = kit.join(format!("{key}.pub")).to_str().expect("a path").into();
         if let Some(log_key) = log_key {
             demand[0]["rekorPublicKeyPath"] = log_key.to_str().expect("a path").into();
         }

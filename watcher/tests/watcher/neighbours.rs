@@ -33,6 +33,7 @@ async fn poison(stage: &Stage, number: u32) {
     stage.tell(missing).await;
 }
 
+#[allow(clippy::print_stdout, reason = "a figure is watched only where it is shown")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn others_are_signed_within_seconds_and_none_is_lost() {
     let log = LogOptions { origin: "silent.sandbox.local".to_owned(), ..LogOptions::default() };
