@@ -19,7 +19,7 @@ fn a_stop_finishes_what_is_under_way_and_takes_nothing_new() {
 
     proxy.hold();
     let digest = images::push(&registry.host, "team/app", "v1", "under way");
-    eventually("the first signature is on its way to the log", 30, || proxy.waiting() == 1);
+    eventually("both signatures are on their way to the log", 30, || proxy.waiting() == 2);
     std::thread::scope(|scope| {
         let draining = scope.spawn(|| {
             eventually("it says that it is stopping", 20, || http::request("GET", &ready, &[], b"").status == 503);
