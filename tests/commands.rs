@@ -157,6 +157,16 @@ fn a_push_under_another_name_waits_and_is_replayed(here: &Path, hooks: &str, hos
     assert!(must(here, &["dead-letters", "list"]).contains(", replayed "));
     let explained = told(&run(here, &["explain", &unseen]));
     assert!(explained.contains("(is the registry's webhook set?)"), "{explained}");
+    // The process that runs deals with what was taken in.
+    let start = Instant::now();
+    let busy = || {
+        let status: serde_json::Value = serde_json::from_str(&must(here, &["status", "--json"])).expect("JSON");
+        ["events_waiting", "events_leased", "jobs_ready", "jobs_leased"].iter().any(|count| status[count] != 0)
+    };
+    while busy() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{}", must(here, &["status"]));
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// The quickstart with a lab, from the lab to the first questions; the registry is the sandbox's, in the demo.

@@ -159,7 +159,8 @@ impl Worker {
         };
         self.pass(&Endpoint::Registry(job.registry.clone()))?;
         let name = name_of(job);
-        let authority = Authority::ask(self.question(&registry, &name, &job.digest), &job.tags).await?;
+        let mut authority = Authority::ask(self.question(&registry, &name, &job.digest), &job.tags).await?;
+        let unasked = authority.take_unasked();
         if let Some(skipped) = self.unauthorised(job, &authority)? {
             self.abandon_unplanned(&name.with_digest(job.digest), &[]).await?;
             return Ok(self.skipped(job, &skipped));
@@ -183,11 +184,17 @@ impl Worker {
             }
         };
         drop(manifest);
-        self.abandon_unplanned(&target.image, &plan.signatures).await?;
+        if unasked.is_none() {
+            self.abandon_unplanned(&target.image, &plan.signatures).await?;
+        }
         self.tell_decision(&target, &plan);
         self.enqueue_children(&target, &plan).await?;
         self.sign_all(&target, &plan.signatures).await?;
-        Ok(JobOutcome::Signed)
+        match unasked {
+            // What could be asked for is signed; the rest is asked for again.
+            Some(error) => Err(error),
+            None => Ok(JobOutcome::Signed),
+        }
     }
 
     fn question<'q>(&'q self, registry: &'q Registry, name: &'q ImageName, digest: &'q Digest) -> Question<'q> {

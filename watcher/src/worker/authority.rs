@@ -88,6 +88,8 @@ pub(super) struct Authority {
     held: Mutex<BTreeMap<usize, Vouched>>,
     /// A hint that the registry does not have at all.
     gone: Option<Tag>,
+    /// Why the registry could not be asked about some hint, where no other hint of that rule holds.
+    unasked: Option<WorkError>,
 }
 
 /// A tag that vouched for the digest, and when the registry was asked.
@@ -101,7 +103,7 @@ impl Authority {
     /// Asks the registry where the hinted tags point, until each rule has one that holds.
     ///
     /// # Errors
-    /// Where the registry could not be asked: that is no answer.
+    /// Where the registry could not be asked for any rule: that is no answer.
     pub(super) async fn ask(question: Question<'_>, hints: &[Tag]) -> Result<Self, WorkError> {
         let mut by_rule: BTreeMap<usize, Vec<Tag>> = BTreeMap::new();
         for tag in hints {
@@ -109,14 +111,27 @@ impl Authority {
                 by_rule.entry(place).or_default().push(tag.clone());
             }
         }
-        let mut authority = Self { hints: by_rule, held: Mutex::default(), gone: None };
+        let mut authority = Self { hints: by_rule, held: Mutex::default(), gone: None, unasked: None };
         let places: Vec<usize> = authority.hints.keys().copied().collect();
         for place in places {
-            if let Some(gone) = authority.renew(question, place).await? {
-                authority.gone = authority.gone.or(Some(gone));
+            match authority.renew(question, place).await {
+                Ok(Some(gone)) => authority.gone = authority.gone.or(Some(gone)),
+                Ok(None) => {}
+                // What another rule asks for is not held up by it.
+                Err(error) => authority.unasked = authority.unasked.or(Some(error)),
             }
         }
+        if authority.held().is_empty()
+            && let Some(error) = authority.unasked.take()
+        {
+            return Err(error);
+        }
         Ok(authority)
+    }
+
+    /// Why the registry could not be asked for some rule, which is no "no": the work is not done before it could.
+    pub(super) fn take_unasked(&mut self) -> Option<WorkError> {
+        self.unasked.take()
     }
 
     /// One tag for each rule that holds.
@@ -160,20 +175,25 @@ impl Authority {
         let last = self.held().get(&place).map(|vouched| vouched.tag.clone());
         let hints = self.hints.get(&place).map(Vec::as_slice).unwrap_or_default();
         let others = hints.iter().filter(|tag| Some(*tag) != last.as_ref());
-        let mut gone = None;
+        let (mut gone, mut unasked) = (None, None);
         for tag in last.iter().chain(others) {
             let asked = Instant::now();
-            match points(question, place, tag).await? {
-                Points::Here => {
+            match points(question, place, tag).await {
+                Ok(Points::Here) => {
                     self.held().insert(place, Vouched { tag: tag.clone(), asked });
                     return Ok(None);
                 }
-                Points::Elsewhere => {}
-                Points::Nowhere => gone = gone.or(Some(tag.clone())),
+                Ok(Points::Elsewhere) => {}
+                Ok(Points::Nowhere) => gone = gone.or(Some(tag.clone())),
+                // Another tag may hold; that this one could not be asked about is no answer.
+                Err(error) => unasked = unasked.or(Some(error)),
             }
         }
         self.held().remove(&place);
-        Ok(gone)
+        match unasked {
+            Some(error) => Err(error),
+            None => Ok(gone),
+        }
     }
 
     fn held(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, Vouched>> {

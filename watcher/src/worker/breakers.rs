@@ -1,6 +1,6 @@
 //! One breaker for each endpoint: after trouble it is shut, and one piece of work at a time finds out whether it is over.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +10,8 @@ use crate::endpoint::Endpoint;
 
 /// So many failures in a row, without a success in between, shut an endpoint.
 const SHUT_AFTER: u32 = 3;
+/// So many repositories that a registry turns away, while none succeeds, are the registry's trouble: one pusher has one.
+const TURNED_AWAY: usize = 3;
 /// How long an endpoint stays shut at first; doubled with each probe that fails.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 /// How long it stays shut at most, unless it asked for more itself.
@@ -31,8 +33,8 @@ pub(super) struct Breakers {
 struct State {
     failures: u32,
     shut: Option<Shut>,
-    /// Trouble was noted by a process before this one.
-    noted: bool,
+    /// Repositories that a registry turned away since it last answered any.
+    turned_away: HashSet<String>,
 }
 
 #[derive(Debug)]
@@ -113,14 +115,29 @@ impl Breakers {
     }
 
     /// Trouble was noted by a process before this one: the first answer ends it.
+    ///
+    /// One piece of what waits for it is called at once, to find out.
     pub(super) fn note(&self, endpoint: Endpoint) {
-        self.states.lock().unwrap_or_else(PoisonError::into_inner).entry(endpoint).or_default().noted = true;
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let shut = Shut { wait: FIRST_WAIT, probe_at: Instant::now(), probing_since: None, called_at: None };
+        states.entry(endpoint).or_default().shut = Some(shut);
     }
 
     /// An endpoint answered. Answers whether it was in trouble until now.
     pub(super) fn well(&self, endpoint: &Endpoint) -> bool {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        states.remove(endpoint).is_some_and(|state| state.shut.is_some() || state.noted)
+        states.remove(endpoint).is_some_and(|state| state.shut.is_some())
+    }
+
+    /// A registry that answers its ping turned one repository away (too often asked, say). Answers whether that is the
+    /// registry's own trouble by now.
+    pub(super) fn turned_away(&self, endpoint: &Endpoint, repository: &str) -> bool {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = states.entry(endpoint.clone()).or_default();
+        if state.turned_away.len() < TURNED_AWAY {
+            state.turned_away.insert(repository.to_owned());
+        }
+        state.turned_away.len() >= TURNED_AWAY
     }
 
     /// An endpoint is in trouble. `certain`: it said so itself, or does not answer at all, so that one failure is enough.
@@ -185,8 +202,18 @@ mod tests {
         assert!(breakers.well(&log()));
         assert_eq!(breakers.pass(&log()), Passage::Free);
         breakers.note(log());
-        assert_eq!(breakers.pass(&log()), Passage::Free);
-        assert!(breakers.well(&log()) && !breakers.well(&log()));
+        assert_eq!(breakers.to_probe(), [log()]);
+        assert_eq!(breakers.pass(&log()), Passage::Probe);
+        assert!(breakers.well(&log()));
+        // One repository, however often, is not the registry.
+        for _ in 0..10 {
+            assert!(!breakers.turned_away(&log(), "team/evil"));
+        }
+        assert!(!breakers.turned_away(&log(), "team/other"));
+        assert!(breakers.turned_away(&log(), "team/third"));
+        breakers.well(&log());
+        assert!(!breakers.turned_away(&log(), "team/fourth"));
+        assert!(!breakers.well(&log()), "that was no trouble of the endpoint's own");
     }
 
     #[tokio::test(start_paused = true)]

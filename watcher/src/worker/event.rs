@@ -85,7 +85,7 @@ impl Worker {
         self.count_failure(error);
         let text = error.to_string();
         let tried = Tried { attempts: leased.attempts, absences: leased.absences, absent_since: leased.absent_since };
-        let next = self.after_failure(error, &event.registry, tried).await;
+        let next = self.after_failure(error, &event.registry, event.repository.as_str(), tried).await;
         let mut endpoint = String::new();
         let step = match &next {
             Next::Park(because) => {

@@ -59,7 +59,13 @@ pub(super) enum Counted {
 
 impl Worker {
     /// Decides what follows from a failure, and shuts the endpoint that it shows to be in trouble.
-    pub(super) async fn after_failure(&self, error: &WorkError, host: &RegistryHost, tried: Tried) -> Next {
+    pub(super) async fn after_failure(
+        &self,
+        error: &WorkError,
+        host: &RegistryHost,
+        repository: &str,
+        tried: Tried,
+    ) -> Next {
         let standing = standing::of(error, host);
         if let Some(endpoint) = answered(error, &standing, host) {
             self.well(&endpoint).await;
@@ -80,7 +86,11 @@ impl Worker {
                     Some(registry) => registry.is_well().await,
                     None => true,
                 };
-                if is_well {
+                // A registry that asks to be left alone may mean all of us, or this repository.
+                let asked_to_wait = error.retry_after().is_some() || is_rate_limit(error);
+                if is_well && asked_to_wait && !self.breakers.turned_away(&endpoint, repository) {
+                    self.attempt_failed(error, tried)
+                } else if is_well && !asked_to_wait {
                     self.well(&endpoint).await;
                     self.attempt_failed(error, tried)
                 } else {
@@ -203,6 +213,10 @@ impl Worker {
             Err(error) => tracing::warn!(%error, "the open conditions could not be read"),
         }
     }
+}
+
+fn is_rate_limit(error: &WorkError) -> bool {
+    matches!(error, WorkError::Registry(error) if matches!(**error, RegistryError::RateLimited { .. }))
 }
 
 /// The endpoint that a failure shows to answer: what it said is about this work only. A probe ends with it.

@@ -65,7 +65,7 @@ impl Worker {
         let text = error.to_string();
         let image = name_of(job).with_digest(job.digest);
         let tried = Tried { attempts: job.attempts, absences: job.absences, absent_since: job.absent_since };
-        let next = self.after_failure(error, &job.registry, tried).await;
+        let next = self.after_failure(error, &job.registry, job.repository.as_str(), tried).await;
         let mut endpoint = String::new();
         match (&next, next.postponed(&text, &mut endpoint)) {
             (Next::Again { after, .. }, Some(postponed)) => {

@@ -189,7 +189,7 @@ impl Worker {
         );
         let text = error.to_string();
         let tried = Tried { attempts: leased.attempts, absences: leased.absences, absent_since: leased.absent_since };
-        let next = self.after_failure(error, &look.registry, tried).await;
+        let next = self.after_failure(error, &look.registry, "", tried).await;
         if let Next::Park(because) = next {
             self.metrics.parked("event");
             return self.put_event_aside(leased, because, &text).await;

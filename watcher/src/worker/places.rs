@@ -12,6 +12,8 @@ use crate::error::WorkError;
 
 /// How long work waits for a place at an endpoint before it goes back to the queue.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Shares that are remembered before those that are not in use are forgotten.
+const SHARES: usize = 4096;
 /// Work that waits for a share, for each that is under way: beyond it, it goes back to the queue at once.
 const WAITING_PER_PLACE: usize = 2;
 
@@ -70,11 +72,30 @@ impl Places {
 
     /// Waits for a share of an endpoint: each trust zone or purpose has its own.
     pub(super) async fn share(&self, endpoint: &Endpoint, of: &str) -> Result<OwnedSemaphorePermit, WorkError> {
+        // Both formats of an image are logged at the same time.
+        self.share_of(endpoint, of, self.per_registry * 2).await
+    }
+
+    /// Waits for a share of a registry for one of its repositories, and then for one of the registry: a repository that
+    /// is slow to take what is uploaded never has all of them.
+    pub(super) async fn upload_share(
+        &self,
+        registry: &Endpoint,
+        repository: &str,
+    ) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), WorkError> {
+        let of_repository = self.share_of(registry, &format!("repository {repository}"), self.per_repository).await?;
+        let of_registry = self.share_of(registry, "uploads", self.per_registry * 2).await?;
+        Ok((of_repository, of_registry))
+    }
+
+    async fn share_of(&self, endpoint: &Endpoint, of: &str, places: usize) -> Result<OwnedSemaphorePermit, WorkError> {
         let share = {
             let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+            // One that is in use has a second owner, or a permit that is out.
+            if shares.len() >= SHARES {
+                shares.retain(|_, share| Arc::strong_count(share) > 1 || Arc::strong_count(&share.places) > 1);
+            }
             Arc::clone(shares.entry((endpoint.clone(), of.to_owned())).or_insert_with(|| {
-                // Both formats of an image are logged at the same time.
-                let places = self.per_registry * 2;
                 let waiting = Semaphore::new(places * WAITING_PER_PLACE);
                 Arc::new(Share { places: Arc::new(Semaphore::new(places)), waiting })
             }))
@@ -140,6 +161,14 @@ mod tests {
         }
         assert!(matches!(places.share(&log, "prod").await, Err(WorkError::NoPlace { .. })), "after some patience");
         assert!(places.share(&log, "dev").await.is_ok());
+        // A repository that is slow to take uploads leaves room for others.
+        let registry = Endpoint::Registry("slow.example.com".parse().expect("a host"));
+        let mut uploads = Vec::new();
+        while let Ok(share) = places.upload_share(&registry, "team/evil").await {
+            uploads.push(share);
+        }
+        assert_eq!(uploads.len(), places.per_repository);
+        assert!(places.upload_share(&registry, "team/app").await.is_ok());
         assert!(places.share(&Endpoint::Log("other".to_owned()), "prod").await.is_ok());
         held.pop();
         assert!(places.share(&log, "prod").await.is_ok());

@@ -248,7 +248,8 @@ impl Worker {
     async fn attach(&self, making: &Making<'_>, row: &LedgerRow, material: &Material) -> Result<(), WorkError> {
         let image = &making.target.image;
         making.target.leave_registry();
-        let _share = self.places.share(&Endpoint::Registry(image.name.registry.clone()), "attach").await?;
+        let registry = Endpoint::Registry(image.name.registry.clone());
+        let _share = self.places.upload_share(&registry, image.name.repository.as_str()).await?;
         self.confirm(making).await?;
         let lock = self.locks.acquire(&self.store, image).await?;
         let attached = self.push(making, material).await;

@@ -38,10 +38,9 @@ pub(super) fn of(error: &WorkError, host: &RegistryHost) -> Standing {
         WorkError::NoPlace { .. } | WorkError::AuthorityLost { .. } => Standing::Untried(None),
         WorkError::ManifestMissing { .. } | WorkError::TagGone { .. } => Standing::Absent,
         WorkError::Sign(error) if error.is_transient() => Standing::Again,
-        WorkError::UnknownIdentity { .. }
-        | WorkError::UnknownRegistry { .. }
-        | WorkError::Ledger { .. }
-        | WorkError::Sign(_) => Standing::Refused,
+        // A table that was taken out of the configuration may come back.
+        WorkError::UnknownIdentity { .. } | WorkError::UnknownRegistry { .. } => Standing::Again,
+        WorkError::Ledger { .. } | WorkError::Sign(_) => Standing::Refused,
         WorkError::Store(error) if error.is_transient() => Standing::Again,
         WorkError::Store(_) => Standing::Refused,
         WorkError::Intake(_)
@@ -56,15 +55,14 @@ pub(super) fn of(error: &WorkError, host: &RegistryHost) -> Standing {
 fn registry(error: &RegistryError, host: &RegistryHost) -> Standing {
     let endpoint = || Endpoint::Registry(host.clone());
     match error {
-        RegistryError::RateLimited { .. } | RegistryError::Unavailable { retry_after: Some(_), .. } => {
-            Standing::Trouble(endpoint())
-        }
+        RegistryError::RateLimited { .. } => Standing::Suspected(endpoint()),
         RegistryError::Outbound { source, .. } if source.is_transient() => Standing::Suspected(endpoint()),
         RegistryError::Unavailable { .. } => Standing::Suspected(endpoint()),
         RegistryError::NotFound { .. } => Standing::Absent,
         RegistryError::Host { .. }
         | RegistryError::ImmutableTag { .. }
         | RegistryError::Manifest { .. }
+        | RegistryError::Occupied { .. }
         | RegistryError::TooMany { .. } => Standing::Refused,
         RegistryError::Refused { status: 400 | 413 | 415 | 422, .. } => Standing::Refused,
         // Credentials, realms and hosts are mended in the configuration or at the registry; then the next try succeeds.
@@ -94,9 +92,9 @@ fn log(error: &LogError) -> Standing {
         | LogError::Frozen { origin }
         | LogError::Malformed { origin, .. }
         | LogError::Untrusted { origin, .. } => Standing::Trouble(Endpoint::Log(origin.clone())),
-        // What stands in front of a log answers so to everything; a log answers so about one entry.
+        // What stands in front of a log answers so to everything; a log, or a proxy's limit, answers so about one entry.
         LogError::Refused { origin, status, .. } => match status {
-            400 | 409 | 411..=431 => Standing::Refused,
+            400 | 409 | 411..=431 => Standing::Again,
             _ => Standing::Trouble(Endpoint::Log(origin.clone())),
         },
         LogError::Request { .. } => Standing::Refused,
@@ -127,7 +125,7 @@ mod tests {
             assert_eq!(of(&refused_by_the_log(status), &host()), expected, "{status}");
         }
         for status in [400, 409, 413, 422] {
-            assert_eq!(of(&refused_by_the_log(status), &host()), Standing::Refused, "{status}");
+            assert_eq!(of(&refused_by_the_log(status), &host()), Standing::Again, "{status}");
         }
     }
 
@@ -136,7 +134,7 @@ mod tests {
         let name = || "registry.example.com/team/app".to_owned();
         let endpoint = Endpoint::Registry(host());
         let cases = [
-            (RegistryError::RateLimited { name: name(), retry_after: None }, Standing::Trouble(endpoint.clone())),
+            (RegistryError::RateLimited { name: name(), retry_after: None }, Standing::Suspected(endpoint.clone())),
             (
                 RegistryError::Unavailable { name: name(), doing: "read", status: 503, retry_after: None },
                 Standing::Suspected(endpoint),

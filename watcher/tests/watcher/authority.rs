@@ -242,6 +242,36 @@ async fn an_incomplete_look_at_the_tags_is_no_answer() {
     assert!(stage.store.skips_for(&name.registry, &name.repository, 9).await.expect("skips").is_empty());
 }
 
+#[tokio::test]
+async fn a_tag_that_cannot_be_asked_about_holds_up_no_other() {
+    let stage = Stage::start(quiet()).await;
+    let digest = image(&stage, "v1", "a").await;
+    let other = image(&stage, "v2", "b").await;
+    stage.world.registry.push_tag("team/app", &digest, "main").await.expect("a tag");
+    for tag in ["main", "v2"] {
+        let path = format!("/manifests/{tag}");
+        stage.world.registry.faults().plan(Method::HEAD, &path, refuse(StatusCode::FORBIDDEN), u32::MAX);
+        stage.world.registry.faults().plan(Method::GET, &path, refuse(StatusCode::FORBIDDEN), u32::MAX);
+    }
+    let name = stage.name("team/app");
+    for (digest, tag) in [(digest, "v1"), (digest, "main"), (other, "v2")] {
+        let job = NewJob {
+            registry: name.registry.clone(),
+            repository: name.repository.clone(),
+            digest,
+            tag: Some(tag.parse().expect("a tag")),
+            class: JobClass::Push,
+            pushed_at: None,
+        };
+        stage.store.enqueue_job(&job).await.expect("a job");
+    }
+    stage.settle().await;
+    assert_eq!(stage.good_bundles("team/app", &digest), 1);
+    // Where no other tag vouches it is not signed, and not skipped either: that is no "no".
+    unsigned(&stage, &other);
+    assert_eq!(job(&stage, &other).await.state, store::JobState::Parked);
+}
+
 fn refuse(status: StatusCode) -> Fault {
     Fault::Refuse { status, retry_after: None }
 }

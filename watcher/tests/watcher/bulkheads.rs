@@ -105,11 +105,24 @@ async fn a_log_in_trouble_parks_nothing_and_everything_goes_on_by_itself() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_repository_that_fails_shuts_nothing_for_the_others() {
+    let retry_after = |status| Fault::Refuse { status, retry_after: Some("3600".to_owned()) };
+    for fault in [
+        refuse(StatusCode::INTERNAL_SERVER_ERROR),
+        refuse(StatusCode::TOO_MANY_REQUESTS),
+        retry_after(StatusCode::TOO_MANY_REQUESTS),
+        retry_after(StatusCode::SERVICE_UNAVAILABLE),
+        Fault::HangUp,
+    ] {
+        one_repository_fails(fault).await;
+    }
+}
+
+async fn one_repository_fails(fault: Fault) {
     let stage = Stage::start(Options::default()).await;
     let (stop, stopped) = watch::channel(false);
     let running = tokio::spawn(std::sync::Arc::clone(&stage.worker).run(stopped));
-    let fault = refuse(StatusCode::INTERNAL_SERVER_ERROR);
-    stage.world.registry.faults().plan(Method::HEAD, "/team/evil/", fault, 10_000);
+    stage.world.registry.faults().plan(Method::HEAD, "/team/evil/", fault.clone(), 10_000);
+    stage.world.registry.faults().plan(Method::GET, "/team/evil/", fault, 10_000);
     for number in 0..8 {
         let tag = format!("v{number}");
         stage.world.registry.push_image("team/evil", &tag, &tag).await.expect("a push");
@@ -126,6 +139,47 @@ async fn one_repository_that_fails_shuts_nothing_for_the_others() {
     assert!(open.iter().all(|open| open.cause != ConditionCause::EndpointTrouble), "{open:?}");
     stop.send(true).expect("the worker listens");
     running.await.expect("the worker stops");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waited_for_an_endpoint_is_taken_up_by_the_next_process() {
+    let stage = Stage::start(Options { formats: vec![bundle::Format::Bundle], ..Options::default() }).await;
+    stage.world.log.faults().plan(Method::POST, "/", refuse(StatusCode::NOT_FOUND), 10_000);
+    let pushed = stage.world.registry.push_image("team/app", "v1", "a").await.expect("a push");
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(std::sync::Arc::clone(&stage.worker).run(stopped));
+    until("the trouble is noted", async || !stage.store.open_conditions(9).await.expect("conditions").is_empty()).await;
+    stop.send(true).expect("the worker listens");
+    running.await.expect("the worker stops");
+    stage.world.log.faults().clear();
+    let next = stage.another_worker();
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(std::sync::Arc::clone(&next).run(stopped));
+    until("it is signed", async || stage.good_bundles("team/app", &pushed.digest) == 1).await;
+    until("the trouble is over", async || stage.store.open_conditions(9).await.expect("conditions").is_empty()).await;
+    stop.send(true).expect("the worker listens");
+    running.await.expect("the worker stops");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn uploads_that_one_repository_takes_slowly_hold_up_no_other() {
+    let stage = Stage::start(Options { formats: vec![bundle::Format::Bundle], ..Options::default() }).await;
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(std::sync::Arc::clone(&stage.worker).run(stopped));
+    for number in 0..30 {
+        let tag = format!("v{number}");
+        stage.world.registry.push_image("team/evil", &tag, &tag).await.expect("a push");
+    }
+    for method in [Method::POST, Method::PUT] {
+        let slow = Fault::Delay(Duration::from_secs(20));
+        stage.world.registry.faults().plan(method, "/team/evil/", slow, u32::MAX);
+    }
+    let good = stage.world.registry.push_image("team/app", "v1", "good").await.expect("a push");
+    let begun = Instant::now();
+    until("the other is signed", async || stage.good_bundles("team/app", &good.digest) == 1).await;
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    running.abort();
+    drop(stop);
 }
 
 fn refuse(status: StatusCode) -> Fault {

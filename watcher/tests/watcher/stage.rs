@@ -75,6 +75,7 @@ pub(crate) struct Stage {
     pub(crate) trust: Arc<TrustRoot>,
     pub(crate) services: Services,
     pub(crate) gate: Arc<Gate>,
+    again: (WatcherConfig, Arc<StoreIntake>),
     used: Arc<AtomicU32>,
     _directory: tempfile::TempDir,
 }
@@ -296,6 +297,7 @@ impl Stage {
             progress.clone(),
         );
         let hooks = serve(hook_state).await;
+        let again = (clone_of(&config), Arc::clone(&intake));
         let worker = Arc::new(Worker::new(config, Arc::clone(&store), intake, metrics, progress, wake));
         if options.webhooks {
             world.registry.set_webhook(Some(WebhookTarget {
@@ -303,7 +305,20 @@ impl Stage {
                 authorization: Some(AUTHORIZATION.to_owned()),
             }));
         }
-        Self { world, store, worker, hooks, exposition, host, trust, services, gate, used, _directory: directory }
+        Self {
+            world,
+            store,
+            worker,
+            hooks,
+            exposition,
+            host,
+            trust,
+            services,
+            gate,
+            again,
+            used,
+            _directory: directory,
+        }
     }
 
     /// Works by hand until nothing is due and the registry has told everything.
@@ -323,6 +338,14 @@ impl Stage {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         panic!("it does not settle: {:?}", self.store.counts().await);
+    }
+
+    /// The worker of a process that is started after this one, over the same store.
+    pub(crate) fn another_worker(&self) -> Arc<Worker> {
+        let (config, intake) = (clone_of(&self.again.0), Arc::clone(&self.again.1));
+        let metrics = Metrics::new(&prometheus::Registry::new()).expect("metrics");
+        let wake = Arc::new(Notify::new());
+        Arc::new(Worker::new(config, Arc::clone(&self.store), intake, metrics, Progress::new(), wake))
     }
 
     /// Has everything that waits due at once: tests do not wait for a breaker.
@@ -421,6 +444,17 @@ impl Stage {
         assert_eq!(self.good_bundles(repository, digest), 1, "good bundles of {digest}");
         assert_eq!(self.legacy(repository, digest), (1, 1), "legacy signatures of {digest}");
         assert_eq!(self.world.log.size(), log_size, "entries in the log");
+    }
+}
+
+fn clone_of(config: &WatcherConfig) -> WatcherConfig {
+    let WatcherConfig { sources, registries, rules, identities, limits } = config;
+    WatcherConfig {
+        sources: sources.clone(),
+        registries: registries.clone(),
+        rules: rules.clone(),
+        identities: identities.clone(),
+        limits: limits.clone(),
     }
 }
 
