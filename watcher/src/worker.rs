@@ -161,6 +161,9 @@ impl Worker {
         let name = name_of(job);
         let mut authority = Authority::ask(self.question(&registry, &name, &job.digest), &job.tags).await?;
         let unasked = authority.take_unasked();
+        if !authority.is_unspoken() {
+            self.well(&Endpoint::Registry(job.registry.clone())).await;
+        }
         if let Some(skipped) = self.unauthorised(job, &authority)? {
             self.abandon_unplanned(&name.with_digest(job.digest), &[]).await?;
             return Ok(self.skipped(job, &skipped));
@@ -170,7 +173,6 @@ impl Worker {
             Ok(fetched) => fetched,
             Err(skipped) => return Ok(self.skipped(job, &skipped)),
         };
-        self.well(&Endpoint::Registry(job.registry.clone())).await;
         if manifest.kind == ManifestKind::Index {
             self.indexes.learn(&job.digest, &manifest);
         }

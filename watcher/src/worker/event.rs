@@ -31,7 +31,9 @@ impl Worker {
         };
         let error = match resolved {
             Ok(Resolved::Done { jobs, skips }) => {
-                self.well(&Endpoint::Registry(event.registry.clone())).await;
+                if was_asked(&jobs, &skips) {
+                    self.well(&Endpoint::Registry(event.registry.clone())).await;
+                }
                 match self.intake.ack(leased, &jobs, &skips).await {
                     Ok(true) => {
                         crash_point("resolved");
@@ -167,6 +169,12 @@ impl Worker {
             );
         }
     }
+}
+
+/// Whether what came of an event shows that the registry answered. Some events are dealt with without a question.
+fn was_asked(jobs: &[store::NewJob], skips: &[Skip]) -> bool {
+    let answers = [SkipReason::TagNotFound, SkipReason::Superseded, SkipReason::Untagged];
+    !jobs.is_empty() || skips.iter().any(|skip| answers.iter().any(|reason| reason.as_str() == skip.reason))
 }
 
 /// The code of a reason that resolving gives, as a closed label.
